@@ -1,0 +1,389 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * Devices are made by hot-plug, also those of the first configuration. Offloads are asked for only
+ * where the driver has them; whatever it lacks is done in software elsewhere.
+ */
+#include "device.h"
+
+#include "base/hash.h"
+#include "net/net.h"
+#include "netns.h"
+#include "wire/eth_hdr.h"
+
+#include <rte_bus_vdev.h>
+#include <rte_dev.h>
+#include <rte_eal.h>
+#include <rte_errno.h>
+#include <rte_ethdev.h>
+#include <rte_version.h>
+
+#include <errno.h>
+#include <stdlib.h>
+
+#define RSS_WANTED                                                                                 \
+	(RTE_ETH_RSS_IPV4 | RTE_ETH_RSS_NONFRAG_IPV4_TCP | RTE_ETH_RSS_NONFRAG_IPV4_UDP |          \
+		RTE_ETH_RSS_NONFRAG_IPV4_OTHER | RTE_ETH_RSS_FRAG_IPV4)
+#define RSS_NEEDED  (RTE_ETH_RSS_NONFRAG_IPV4_TCP | RTE_ETH_RSS_NONFRAG_IPV4_UDP)
+#define RETA_MOST   RTE_ETH_RSS_RETA_SIZE_512
+#define RX_OFFLOADS (RTE_ETH_RX_OFFLOAD_CHECKSUM | RTE_ETH_RX_OFFLOAD_SCATTER)
+#define TX_OFFLOADS RTE_ETH_TX_OFFLOAD_MULTI_SEGS
+
+/* net_tap writes the descriptors of all queues, both ways, into a message that has room for 8. */
+#define TAP_QUEUES (RTE_MP_MAX_FD_NUM / 2)
+
+#if RTE_VERSION >= RTE_VERSION_NUM(23, 11, 0, 0)
+#define BOND_MEMBER "member"
+#else
+#define BOND_MEMBER "slave"
+#endif
+
+static int fail(struct port *p, struct errs *e, int rc, const char *what)
+{
+	char path[64];
+
+	snprintf(path, sizeof(path), "ports.%s", p->name);
+	errs_add(e, p->conf.iface.at, path, "%s: %s", what, strerror(-rc));
+	return rc < 0 ? rc : -EIO;
+}
+
+static bool is_vdev(const char *name)
+{
+	return strncmp(name, "net_", 4) == 0;
+}
+
+/*
+ * "net_x0,args" by hot-plug, or a PCI device, which EAL has found at the start if it was named
+ * then: its name is written to name.
+ */
+static int plug(const char *text, char name[64], const char *more)
+{
+	const char *comma = strchr(text, ',');
+	size_t length = comma == NULL ? strlen(text) : (size_t)(comma - text);
+	char args[512];
+	uint16_t id;
+
+	if (length == 0 || length >= 64)
+		return -EINVAL;
+	memcpy(name, text, length);
+	name[length] = '\0';
+	snprintf(args, sizeof(args), "%s%s", comma == NULL ? "" : comma + 1, more);
+	if (!is_vdev(name) && rte_eth_dev_get_port_by_name(name, &id) == 0)
+		return 0;
+	return rte_eal_hotplug_add(is_vdev(name) ? "vdev" : "pci", name, args);
+}
+
+static void unplug(const char *name)
+{
+	if (is_vdev(name))
+		rte_eal_hotplug_remove("vdev", name);
+}
+
+/* A bond's members come first; their names become its arguments. */
+static int plug_bond_members(struct port *p, char *args, size_t room)
+{
+	size_t used = 0;
+
+	args[0] = '\0';
+	for (uint32_t i = 0; i < p->conf.n_members; i++) {
+		int rc = plug(p->conf.members[i], p->member_names[i], "");
+
+		if (rc < 0)
+			return rc;
+		used += (size_t)snprintf(
+			args + used, room - used, ",%s=%s", BOND_MEMBER, p->member_names[i]);
+		if (used >= room)
+			return -ENAMETOOLONG;
+	}
+	return 0;
+}
+
+static int create_tap(struct port *p)
+{
+	char text[160], mac[ETH_MAC_TEXT] = "";
+	int rc;
+
+	if (!eth_is_zero(p->conf.iface.mac))
+		eth_mac_text(p->conf.iface.mac, mac);
+	snprintf(text, sizeof(text), "net_tap_%s,iface=%s%s%s", p->name, p->conf.tap_iface,
+		mac[0] == '\0' ? "" : ",mac=", mac);
+	rc = netns_iface_exists(p->conf.tap_iface);
+	if (rc != 0)
+		return rc < 0 ? rc : -EEXIST;
+	return plug(text, p->devname, "");
+}
+
+/* The device itself, unconfigured; a TAP's caller is inside its namespace. */
+static int create(struct port *p, struct errs *e)
+{
+	char members[256];
+	int rc;
+
+	switch (p->conf.kind) {
+	case PORT_TAP:
+		rc = create_tap(p);
+		if (rc < 0)
+			return fail(p, e, rc, "the TAP could not be made");
+		break;
+	case PORT_PCI:
+		rc = plug(p->conf.device, p->devname, "");
+		if (rc < 0)
+			return fail(p, e, rc,
+				"no DPDK driver took this PCI device (is it bound to vfio-pci?)");
+		break;
+	case PORT_VDEV:
+		rc = plug_bond_members(p, members, sizeof(members));
+		if (rc == 0)
+			rc = plug(p->conf.device, p->devname, members);
+		if (rc < 0)
+			return fail(p, e, rc, "the device could not be made");
+		break;
+	}
+	rc = rte_eth_dev_get_port_by_name(p->devname, &p->device);
+	return rc < 0 ? fail(p, e, rc, "the device made no Ethernet port") : 0;
+}
+
+static void destroy(struct port *p)
+{
+	rte_eth_dev_stop(p->device);
+	rte_eth_dev_close(p->device);
+	unplug(p->devname);
+	for (uint32_t i = 0; i < p->conf.n_members; i++)
+		unplug(p->member_names[i]);
+}
+
+static uint16_t queues(uint16_t wanted, uint16_t workers, uint16_t most)
+{
+	uint16_t n = wanted == 0 ? workers : RTE_MIN(wanted, workers);
+
+	return RTE_MAX(RTE_MIN(n, most), (uint16_t)1);
+}
+
+static void choose_queues(const struct net *net, struct port *p, const struct rte_eth_dev_info *i)
+{
+	p->n_rxq = queues(p->conf.queues, net->n_workers, i->max_rx_queues);
+	p->n_txq = queues(0, net->n_workers, i->max_tx_queues);
+	if (p->conf.kind == PORT_TAP)
+		p->n_rxq = RTE_MIN(p->n_rxq, (uint16_t)TAP_QUEUES);
+	if (p->conf.kind == PORT_TAP || p->conf.queues != 0) /* net_tap wants as many of both */
+		p->n_rxq = p->n_txq = RTE_MIN(p->n_rxq, p->n_txq);
+}
+
+static int configure(struct net *net, struct port *p, const struct rte_eth_dev_info *info)
+{
+	uint8_t key[HASH_RSS_KEY_MAX];
+	struct rte_eth_conf c = {0};
+	int rc;
+
+	choose_queues(net, p, info);
+	p->rx_offloads = info->rx_offload_capa & RX_OFFLOADS;
+	p->tx_offloads = info->tx_offload_capa & TX_OFFLOADS;
+	p->emulates = strcmp(info->driver_name, "net_tap") == 0;
+	if (p->emulates) /* it would sum in software, and we do that only where it is asked for */
+		p->rx_offloads &= ~RTE_ETH_RX_OFFLOAD_CHECKSUM;
+	p->chains = p->tx_offloads & RTE_ETH_TX_OFFLOAD_MULTI_SEGS;
+	p->rss_hf = p->n_rxq > 1 ? info->flow_type_rss_offloads & RSS_WANTED : 0;
+	c.rxmode.offloads = p->rx_offloads;
+	c.txmode.offloads = p->tx_offloads;
+	if (p->rss_hf != 0) {
+		uint8_t length = info->hash_key_size == 0 ? 40 : info->hash_key_size;
+
+		hash_rss_key(key, length);
+		c.rxmode.mq_mode = RTE_ETH_MQ_RX_RSS;
+		c.rx_adv_conf.rss_conf.rss_key = key;
+		c.rx_adv_conf.rss_conf.rss_key_len = length;
+		c.rx_adv_conf.rss_conf.rss_hf = p->rss_hf;
+	}
+	c.intr_conf.rxq = 1;
+	p->rx_interrupts = true;
+	rc = rte_eth_dev_configure(p->device, p->n_rxq, p->n_txq, &c);
+	if (rc == 0)
+		return 0;
+	c.intr_conf.rxq = 0;
+	p->rx_interrupts = false;
+	return rte_eth_dev_configure(p->device, p->n_rxq, p->n_txq, &c);
+}
+
+/* The pool of a node, or of any where that node has none. */
+static struct rte_mempool *pool_near(const struct net *net, int node)
+{
+	if (node >= 0 && node < RTE_MAX_NUMA_NODES && net->pool[node] != NULL)
+		return net->pool[node];
+	for (int i = 0; i < RTE_MAX_NUMA_NODES; i++)
+		if (net->pool[i] != NULL)
+			return net->pool[i];
+	return NULL;
+}
+
+static int set_up_queues(struct net *net, struct port *p)
+{
+	unsigned int socket = (unsigned int)rte_eth_dev_socket_id(p->device);
+	uint16_t n_rx = p->conf.rx_descriptors, n_tx = p->conf.tx_descriptors;
+	int rc = rte_eth_dev_adjust_nb_rx_tx_desc(p->device, &n_rx, &n_tx);
+
+	for (uint16_t i = 0; rc == 0 && i < p->n_rxq; i++)
+		rc = rte_eth_rx_queue_setup(p->device, i, n_rx, socket, NULL,
+			pool_near(net, net->worker[(p->first + i) % net->n_workers]->node));
+	for (uint16_t i = 0; rc == 0 && i < p->n_txq; i++)
+		rc = rte_eth_tx_queue_setup(p->device, i, n_tx, socket, NULL);
+	return rc;
+}
+
+/* The NIC's table from hash to queue is filled from the one map, so that everybody agrees. */
+static void fill_reta(const struct net *net, struct port *p, uint16_t size)
+{
+	struct rte_eth_rss_reta_entry64 reta[RETA_MOST / RTE_ETH_RETA_GROUP_SIZE];
+
+	p->rss_trusted = false;
+	if (p->rss_hf == 0 || p->n_rxq != net->n_workers || size == 0 || size > RETA_MOST ||
+		size % OWNER_MAP != 0 || (p->rss_hf & RSS_NEEDED) != RSS_NEEDED)
+		return;
+	memset(reta, 0, sizeof(reta));
+	for (uint16_t i = 0; i < size; i++) {
+		uint16_t queue = (uint16_t)(net->owner[i % OWNER_MAP] + net->n_workers - p->first) %
+				 net->n_workers;
+
+		reta[i / RTE_ETH_RETA_GROUP_SIZE].mask |= UINT64_C(1)
+							  << i % RTE_ETH_RETA_GROUP_SIZE;
+		reta[i / RTE_ETH_RETA_GROUP_SIZE].reta[i % RTE_ETH_RETA_GROUP_SIZE] = queue;
+	}
+	p->rss_trusted = rte_eth_dev_rss_reta_update(p->device, reta, size) == 0;
+}
+
+/*
+ * Whether a queue has a descriptor to sleep on. ethdev logs an error for each that has none, which
+ * is no error of anybody's: most software devices are polled.
+ */
+static bool can_wake(const struct port *p)
+{
+	bool can;
+
+	rte_log_set_level_pattern("lib.ethdev", RTE_LOG_CRIT);
+	can = rte_eth_dev_rx_intr_ctl_q_get_fd(p->device, 0) >= 0;
+	rte_log_set_level_pattern("lib.ethdev", RTE_LOG_INFO);
+	return can;
+}
+
+/* What the device is called by itself; net_ring is by nothing. */
+static void own_mac(struct port *p)
+{
+	struct rte_ether_addr addr = {0};
+
+	if (rte_eth_macaddr_get(p->device, &addr) != 0 || eth_is_zero(addr.addr_bytes))
+		rte_eth_random_addr(addr.addr_bytes);
+	memcpy(p->mac, addr.addr_bytes, ETH_MAC_LEN);
+}
+
+static int start(struct net *net, struct port *p, struct errs *e)
+{
+	struct rte_eth_dev_info info;
+	int rc = rte_eth_dev_info_get(p->device, &info);
+
+	if (rc == 0)
+		rc = configure(net, p, &info);
+	if (rc < 0)
+		return fail(p, e, rc, "the device could not be configured");
+	rc = set_up_queues(net, p);
+	if (rc < 0)
+		return fail(p, e, rc, "the device's queues could not be set up");
+	rc = device_set_mtu(p, p->conf.iface.mtu);
+	if (rc < 0)
+		return fail(p, e, rc, "the device does not take this MTU");
+	rc = rte_eth_dev_start(p->device);
+	if (rc < 0)
+		return fail(p, e, rc, "the device could not be started");
+	p->rx_interrupts = p->rx_interrupts && can_wake(p);
+	rc = rte_eth_allmulticast_enable(p->device); /* check.c knows which groups are ours */
+	if (p->conf.promiscuous || rc < 0) /* a bond of such members drops even broadcasts */
+		rte_eth_promiscuous_enable(p->device);
+	fill_reta(net, p, info.reta_size);
+	own_mac(p);
+	p->node = rte_eth_dev_socket_id(p->device);
+	return 0;
+}
+
+/* Both ends of a fresh TAP have the same MAC: ours is the port's, the kernel's gets its own. */
+static int part_tap_macs(struct port *p, struct errs *e)
+{
+	int rc = netns_random_mac(p->conf.tap_iface);
+
+	return rc < 0 ? fail(p, e, rc, "the kernel's end of the TAP took no MAC") : 0;
+}
+
+static int open_here(struct net *net, struct port *p, struct errs *e)
+{
+	int rc = create(p, e);
+
+	if (rc < 0) {
+		for (uint32_t i = 0; i < p->conf.n_members; i++)
+			unplug(p->member_names[i]);
+		return rc;
+	}
+	rc = start(net, p, e);
+	if (rc == 0 && p->conf.kind == PORT_TAP)
+		rc = part_tap_macs(p, e);
+	if (rc == 0 && p->conf.kind != PORT_TAP && !eth_is_zero(p->conf.iface.mac)) {
+		rc = device_set_mac(p, p->conf.iface.mac);
+		if (rc < 0)
+			fail(p, e, rc, "the device does not take this MAC");
+	}
+	if (rc < 0)
+		destroy(p);
+	return rc;
+}
+
+int device_open(struct net *net, struct port *p, struct errs *e)
+{
+	bool elsewhere = p->conf.kind == PORT_TAP && p->conf.tap_netns[0] != '\0';
+	int home = -1, rc;
+
+	if (elsewhere) {
+		home = netns_enter(p->conf.tap_netns);
+		if (home < 0)
+			return fail(p, e, home, "its network namespace cannot be entered");
+	}
+	rc = open_here(net, p, e);
+	if (elsewhere)
+		netns_return(home);
+	return rc;
+}
+
+void device_close(struct port *p)
+{
+	destroy(p);
+}
+
+int device_set_mtu(struct port *p, uint16_t mtu)
+{
+	int rc = rte_eth_dev_set_mtu(p->device, mtu);
+
+	return rc == -ENOTSUP && mtu <= RTE_ETHER_MTU ? 0 : rc;
+}
+
+/*
+ * Some drivers (net_ring, net_af_packet) take no MAC: then the port listens to all. One that takes
+ * neither (net_virtio_user) has nothing that would hold frames back.
+ */
+int device_set_mac(struct port *p, const uint8_t mac[6])
+{
+	struct rte_ether_addr addr;
+	int rc;
+
+	memcpy(addr.addr_bytes, mac, ETH_MAC_LEN);
+	rc = rte_eth_dev_default_mac_addr_set(p->device, &addr);
+	if (rc == -ENOTSUP)
+		rc = rte_eth_promiscuous_enable(p->device);
+	return rc == -ENOTSUP ? 0 : rc;
+}
+
+void device_hear(struct port *p, const uint8_t mac[6])
+{
+	struct rte_ether_addr own, addr;
+
+	memcpy(addr.addr_bytes, mac, ETH_MAC_LEN);
+	if (p->conf.kind == PORT_TAP || p->conf.promiscuous)
+		return;
+	if (rte_eth_macaddr_get(p->device, &own) == 0 && rte_is_same_ether_addr(&own, &addr))
+		return;
+	if (rte_eth_dev_mac_addr_add(p->device, &addr, 0) < 0)
+		rte_eth_promiscuous_enable(p->device);
+}

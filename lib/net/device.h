@@ -1,0 +1,28 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * device: the ethdev behind a port, from creation to its end. Control thread; private to lib/net.
+ */
+#ifndef NET_DEVICE_H
+#define NET_DEVICE_H
+
+#include "net/port.h"
+
+/*
+ * Creates, configures and starts the device that p->conf names, and fills in what p says of it.
+ * 0, or -errno with the cause in e; nothing is left of a device that failed.
+ */
+int device_open(struct net *net, struct port *p, struct errs *e);
+
+/* Nobody polls it any more: stops it, and removes what device_open() made. */
+void device_close(struct port *p);
+
+/* Live changes: 0 or -errno. */
+int device_set_mtu(struct port *p, uint16_t mtu);
+int device_set_mac(struct port *p, const uint8_t mac[6]);
+/*
+ * Frames to an interface's MAC shall arrive, also when it is not the device's own: through its
+ * filter where it takes another address, else the device listens to all.
+ */
+void device_hear(struct port *p, const uint8_t mac[6]);
+
+#endif

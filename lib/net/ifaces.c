@@ -1,0 +1,133 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* Writes struct iface; workers read its fields one at a time. */
+#include "ifaces.h"
+
+#include "net/neigh.h"
+#include "net/net.h"
+#include "net/route.h"
+#include "wire/eth_hdr.h"
+#include "wire/tcp_hdr.h"
+
+#define MSS_AUTO 1
+#define MSS_LESS 40 /* IPv4 and TCP header, without options (RFC 9293 3.7.1) */
+
+uint16_t iface_by_name(const struct net *net, const char *name)
+{
+	for (uint16_t i = 1; i < IFACE_MAX; i++)
+		if (strcmp(net->iface[i].name, name) == 0)
+			return i;
+	return 0;
+}
+
+uint16_t iface_take(struct net *net, const char *name)
+{
+	uint16_t index = 0;
+
+	for (uint16_t i = 1; i < IFACE_MAX && index == 0; i++)
+		if (net->iface[i].name[0] == '\0')
+			index = i;
+	if (index != 0) {
+		net->iface[index] = (struct iface){0};
+		snprintf(net->iface[index].name, IFACE_NAME, "%s", name);
+	}
+	return index;
+}
+
+static uint64_t mac_of(const struct port *p, const struct iface_conf *c)
+{
+	if (!eth_is_zero(c->mac))
+		return eth_mac_u48(c->mac);
+	if (!eth_is_zero(p->conf.iface.mac))
+		return eth_mac_u48(p->conf.iface.mac);
+	return eth_mac_u48(p->mac);
+}
+
+static uint16_t flags_of(const struct iface_conf *c)
+{
+	uint16_t flags = 0;
+
+	flags |= c->urpf == URPF_STRICT ? IFACE_URPF_STRICT : 0;
+	flags |= c->urpf == URPF_LOOSE ? IFACE_URPF_LOOSE : 0;
+	flags |= c->proxy_arp ? IFACE_PROXY_ARP : 0;
+	flags |= c->directed_broadcast ? IFACE_DIRECTED_BCAST : 0;
+	flags |= c->redirects ? IFACE_REDIRECTS : 0;
+	return flags;
+}
+
+static void copy_addrs(struct iface *f, const struct iface_conf *c)
+{
+	f->n_addrs = 0;
+	for (uint32_t i = 0; i < c->n_addrs; i++)
+		f->addrs[i] = (struct iface_addr){c->addrs[i].addr, c->addrs[i].depth};
+	f->n_addrs = c->n_addrs;
+	f->addr = c->n_addrs == 0 ? 0 : c->addrs[0].addr;
+}
+
+static bool addrs_differ(const struct iface *f, const struct iface_conf *c)
+{
+	if (f->n_addrs != c->n_addrs)
+		return true;
+	for (uint32_t i = 0; i < c->n_addrs; i++)
+		if (f->addrs[i].addr != c->addrs[i].addr || f->addrs[i].depth != c->addrs[i].depth)
+			return true;
+	return false;
+}
+
+static void tell_up(struct net *net, uint16_t index, ticks now)
+{
+	route_iface_up(net, index, now);
+	neigh_iface_up(net, index, now);
+}
+
+void iface_apply(struct net *net, uint16_t index, const struct port *p, const struct iface_conf *c,
+	ticks now)
+{
+	struct iface *f = &net->iface[index];
+	uint16_t mss = c->mss == MSS_AUTO ? (uint16_t)(c->mtu - MSS_LESS) : c->mss;
+	uint64_t mac = mac_of(p, c);
+	bool changed = f->mac != mac || f->mtu != c->mtu || f->mss != mss || f->vlan != c->vlan ||
+		       f->slot != p->slot || addrs_differ(f, c);
+
+	f->mac = mac;
+	f->mtu = c->mtu;
+	f->mss = mss;
+	f->vlan = c->vlan;
+	f->slot = p->slot;
+	f->flags = flags_of(c) | (f->flags & IFACE_UP);
+	if (changed)
+		copy_addrs(f, c);
+	if (changed && f->flags & IFACE_UP && p->link)
+		tell_up(net, index, now); /* they take the difference; what stays is not touched */
+	iface_set_up(net, index, p->link, now);
+}
+
+void iface_set_up(struct net *net, uint16_t index, bool up, ticks now)
+{
+	struct iface *f = &net->iface[index];
+	bool is_up = f->flags & IFACE_UP;
+
+	if (up == is_up)
+		return;
+	if (up) {
+		f->flags |= IFACE_UP;
+		tell_up(net, index, now);
+	} else {
+		f->flags &= (uint16_t)~IFACE_UP;
+		route_iface_down(net, index, now);
+		neigh_iface_down(net, index);
+	}
+}
+
+static void forget(void *arg)
+{
+	struct iface *f = arg;
+
+	*f = (struct iface){0};
+}
+
+void iface_return(struct net *net, uint16_t index, ticks now)
+{
+	iface_set_up(net, index, false, now);
+	strcpy(net->iface[index].name, "(gone)"); /* its own is free for another */
+	epoch_defer(net->epoch, forget, &net->iface[index]);
+}

@@ -1,0 +1,25 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* ifaces: the interface table as control changes it. Private to lib/net. */
+#ifndef NET_IFACES_H
+#define NET_IFACES_H
+
+#include "base/clock.h"
+#include "net/port.h"
+
+/* A free index for an interface called name, 0 when there is none. */
+uint16_t iface_take(struct net *net, const char *name);
+
+/*
+ * Brings an interface to its configuration on port p. Routes and neighbours hear of it only if
+ * something that they follow changed: an address, the MAC, the MTU.
+ */
+void iface_apply(struct net *net, uint16_t index, const struct port *p, const struct iface_conf *c,
+	ticks now);
+
+/* Link came or went (or the interface is to stop): routes and neighbours hear of it. */
+void iface_set_up(struct net *net, uint16_t index, bool up, ticks now);
+
+/* Stops an interface; its index is reused once no worker can know it. */
+void iface_return(struct net *net, uint16_t index, ticks now);
+
+#endif

@@ -1,0 +1,91 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * drop: every reason for which a packet ends here, in one list.
+ *
+ * The enum, the texts, the counters and every export derive from DROP_REASONS. To add a reason,
+ * add a line: NAME, what happened and, where it helps, which setting has to do with it.
+ */
+#ifndef NET_DROP_H
+#define NET_DROP_H
+
+/* clang-format off */
+#define DROP_REASONS(X) \
+	/* Ethernet */ \
+	X(ETH_SHORT, "frame shorter than its headers") \
+	X(ETH_NOT_OURS, "destination MAC is neither ours nor a group we joined") \
+	X(ETH_TYPE, "EtherType that nobody here speaks") \
+	X(ETH_SOURCE, "source MAC is a group address") \
+	X(VLAN_UNKNOWN, "VLAN id that is not configured on the port") \
+	X(IFACE_DOWN, "interface has no address or is down") \
+	/* ARP and neighbours */ \
+	X(ARP_BAD, "malformed ARP or RARP packet") \
+	X(ARP_SOURCE, "ARP sender hardware address is a group, zero or our own") \
+	X(ARP_CONFLICT, "ARP sender uses an address of ours (RFC 5227)") \
+	X(ARP_NOT_OURS, "ARP for an address that is not ours (normal on a shared link)") \
+	X(ARP_OFFLINK, "ARP sender address is no host of the interface's networks") \
+	X(RARP_UNKNOWN, "RARP request for a MAC that the table does not hold") \
+	X(PARK_NEIGHBOUR_FULL, "too many packets wait for this neighbour (neighbours.park_each)") \
+	X(PARK_FULL, "too many packets wait for neighbours in all (neighbours.park_total)") \
+	X(NEIGHBOUR_FAILED, "next hop did not answer ARP") \
+	/* IPv4 header */ \
+	X(IP4_SHORT, "IPv4 header does not fit the frame") \
+	X(IP4_VERSION, "IP version is not 4") \
+	X(IP4_IHL, "IPv4 header length below 5 words or beyond the packet") \
+	X(IP4_LENGTH, "IPv4 total length below the header's or beyond the frame") \
+	X(IP4_CSUM, "IPv4 header checksum is wrong") \
+	X(IP4_SRC_MARTIAN, "source address that no host may send from (RFC 1812 5.3.7)") \
+	X(IP4_DST_MARTIAN, "destination address that is never forwarded (RFC 1812 5.3.7)") \
+	X(IP4_LINK_GROUP, "unicast destination inside a link-layer broadcast or multicast") \
+	X(IP4_OPTION, "malformed IPv4 option") \
+	X(IP4_SOURCE_ROUTE, "source-routed packet (RFC 7126)") \
+	X(URPF, "source address is not reachable by the interface it came in on (RFC 3704)") \
+	/* routing */ \
+	X(NO_ROUTE, "no route to the destination") \
+	X(BLACKHOLE, "the route says blackhole") \
+	X(UNREACHABLE, "the route says unreachable") \
+	X(BROADCAST, "directed broadcast, which is off, or a broadcast that nobody takes") \
+	X(MULTICAST, "multicast group that nobody here joined") \
+	X(NO_SERVICE, "service address without a service") \
+	X(TTL_EXCEEDED, "TTL ran out") \
+	X(FRAG_NEEDED, "larger than the next link's MTU with don't-fragment set") \
+	X(AGAIN_FULL, "the ring of packets that take another pass was full") \
+	X(HANDOVER_FULL, "the ring to the worker that owns the packet was full") \
+	/* fragments */ \
+	X(FRAGMENT_FAILED, "could not be cut for the next link: no buffers") \
+	X(REASM_BAD, "fragment of no or impossible length (RFC 791)") \
+	X(REASM_OVERLAP, "fragments overlap: the whole datagram is dropped (RFC 5722's rule)") \
+	X(REASM_DUPLICATE, "exact copy of a fragment already held") \
+	X(REASM_FULL, "the oldest under reassembly made room: too many (reassembly.datagrams)") \
+	X(REASM_MANY, "more fragments than one datagram may have (reassembly.fragments)") \
+	X(REASM_TIMEOUT, "fragments did not all come in time (reassembly.timeout)") \
+	/* local delivery */ \
+	X(ICMP_BAD, "malformed ICMP message or wrong checksum") \
+	X(ICMP_TYPE, "ICMP type that nobody here answers") \
+	X(ICMP_ECHO_GROUP, "echo request to a broadcast or multicast address") \
+	X(UDP_BAD, "malformed UDP datagram or wrong checksum") \
+	X(UDP_NO_PORT, "UDP port that nobody listens on") \
+	X(UDP_LOOP, "to the echo service from a port that answers by itself: two would never stop") \
+	X(TCP_BAD, "malformed TCP segment or wrong checksum") \
+	X(TCP_NO_PORT, "TCP port that nobody listens on") \
+	X(PROTO_UNKNOWN, "IP protocol that nobody here speaks") \
+	X(LOCAL_GROUP, "a service does not answer what came by broadcast or multicast") \
+	/* sending */ \
+	X(TX_FULL, "transmit queue was full") \
+	X(TX_PORT_GONE, "port was removed or is down") \
+	X(NO_BUFFER, "no buffer for a packet of our own") \
+	X(HEADROOM, "no room before the packet for its new header") \
+	X(DRAIN, "still held when the process or its port ended")
+/* clang-format on */
+
+enum drop_reason {
+#define X(name, text) DROP_##name,
+	DROP_REASONS(X)
+#undef X
+		DROP_MAX
+};
+
+/* The reason's name as operators see it ("TX_FULL"), and the sentence that explains it. */
+const char *drop_name(enum drop_reason r);
+const char *drop_text(enum drop_reason r);
+
+#endif

@@ -1,0 +1,48 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * msg: what workers tell control (events) and control tells workers (commands).
+ *
+ * Both are small values copied through mailboxes; neither side waits for the other.
+ */
+#ifndef NET_MSG_H
+#define NET_MSG_H
+
+#include <assert.h>
+#include <stdint.h>
+
+enum event_kind {
+	EVENT_RESOLVE,	/* a packet waits: who has addr on iface? */
+	EVENT_ARP,	/* an ARP packet said that addr is at mac on iface */
+	EVENT_CONFLICT, /* somebody at mac uses our own address addr on iface (RFC 5227) */
+};
+
+struct event {
+	uint8_t kind;	     /* enum event_kind */
+	uint8_t arp_reply;   /* EVENT_ARP: it was a reply, else a request */
+	uint8_t arp_to_us;   /* EVENT_ARP: its target is an address of ours */
+	uint8_t arp_unicast; /* EVENT_ARP: the frame was addressed to our MAC */
+	uint16_t iface;
+	uint8_t mac[6];
+	uint32_t addr; /* host order */
+};
+static_assert(sizeof(struct event) == 16, "messages are copied by the word");
+
+enum command_kind {
+	COMMAND_ARP_REQUEST, /* send an ARP request */
+	COMMAND_RESOLVED,    /* addr on iface resolved: release what is parked for it */
+	COMMAND_FAILED,	     /* addr on iface did not answer: host unreachable for what waits */
+	COMMAND_SNAPSHOT,    /* copy the books into w->snapshot and raise w->snapshot_seq */
+};
+
+struct command {
+	uint8_t kind; /* enum command_kind */
+	uint8_t pad;
+	uint16_t iface;
+	uint8_t dst_mac[6]; /* COMMAND_ARP_REQUEST: broadcast, or a neighbour's for a probe */
+	uint8_t pad2[2];
+	uint32_t sender; /* COMMAND_ARP_REQUEST: sender address, host order (0: RFC 5227 probe) */
+	uint32_t addr;	 /* target address, host order */
+};
+static_assert(sizeof(struct command) == 20, "messages are copied by the word");
+
+#endif

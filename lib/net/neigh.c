@@ -1,0 +1,466 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * What moves neighbours from state to state: packets that wait and ARP packets, as workers tell;
+ * time; routes, interfaces, the configuration and the operator. The steps are in neigh_step.c.
+ */
+#include "net/neigh.h"
+
+#include "base/log.h"
+#include "neigh_step.h"
+#include "net/net.h"
+#include "net/port.h"
+#include "wire/eth_hdr.h"
+
+#include <errno.h>
+#include <stdlib.h>
+
+#define PAUSE_MAX_MS 30000 /* between requests for a gateway that does not answer */
+
+static const struct neigh_conf defaults = {
+	.age_ms = 20 * 60 * 1000,
+	.retry_ms = 1000,
+	.retries = 3,
+	.max = 16384,
+	.gratuitous = 2,
+};
+
+int neigh_new(struct net *net)
+{
+	int rc = adj_pool_new(net);
+
+	if (rc < 0)
+		return rc;
+	net->neigh = neigh_table_new(net->limits.adjacencies);
+	if (net->neigh == NULL) {
+		adj_pool_free(net);
+		return -ENOMEM;
+	}
+	net->neigh->conf = defaults;
+	return 0;
+}
+
+void neigh_free(struct net *net)
+{
+	neigh_table_free(net->neigh, net->limits.adjacencies);
+	net->neigh = NULL;
+	adj_pool_free(net);
+}
+
+/* --- what workers told --- */
+
+/* RFC 1122 2.3.2.1: not more than one request a second for one address. */
+static bool may_ask(const struct net *net, const struct neigh *n, ticks now)
+{
+	return now - n->asked >= clock_of_ms(net->neigh->conf.retry_ms);
+}
+
+static void on_resolve(struct net *net, uint16_t iface, uint32_t addr, ticks now)
+{
+	struct neigh *n = neigh_table_find(net->neigh, iface, addr);
+
+	if (n == NULL) {
+		if (neigh_step_possible(net, iface, addr) &&
+			(n = neigh_step_make(net, iface, addr, true, now)) != NULL)
+			neigh_step_ask(net, n, now);
+	} else if (n->state == NEIGH_FAILED && n->due != NEIGH_NEVER && may_ask(net, n, now)) {
+		neigh_step_ask(net, n, now);
+	} else if (n->state != NEIGH_INCOMPLETE) {
+		neigh_step_tell_all(net, n);
+	}
+}
+
+/* RFC 826: merge into what is known; make an entry only for who asks us. */
+static void on_arp(struct net *net, const struct event *e, ticks now)
+{
+	struct neigh *n = neigh_table_find(net->neigh, e->iface, e->addr);
+	char addr[IP4_ADDR_TEXT], mac[ETH_MAC_TEXT];
+
+	if (n == NULL) {
+		if (e->arp_reply || !e->arp_to_us || !neigh_step_possible(net, e->iface, e->addr))
+			return;
+		n = neigh_step_make(net, e->iface, e->addr, true, now);
+		if (n == NULL)
+			return;
+	}
+	if (n->state == NEIGH_STATIC || (net->iface[e->iface].flags & IFACE_UP) == 0)
+		return;
+	if (neigh_is_resolved(n) && memcmp(n->mac, e->mac, sizeof(n->mac)) != 0)
+		log_detail("%s on %s is at %s now", ip4_addr_text(e->addr, addr),
+			net->iface[e->iface].name, eth_mac_text(e->mac, mac));
+	neigh_step_resolve(net, n, NEIGH_REACHABLE, e->mac, now);
+}
+
+void neigh_event(struct net *net, const struct event *e, ticks now)
+{
+	switch ((enum event_kind)e->kind) {
+	case EVENT_RESOLVE:
+		on_resolve(net, e->iface, e->addr, now);
+		return;
+	case EVENT_ARP:
+		on_arp(net, e, now);
+		return;
+	case EVENT_CONFLICT:
+		announce_conflict(net, e, now);
+		return;
+	}
+}
+
+/* --- time --- */
+
+/* Looks whether it is used, and whether that or its last word are too long ago. */
+static void grow_old(struct net *net, struct neigh *n, ticks now)
+{
+	ticks age = clock_of_ms(net->neigh->conf.age_ms);
+	uint64_t packets = adj_sent(net, neigh_adj(net->neigh, n)).packets;
+
+	if (packets != n->seen || n->refs > 0)
+		n->used = now;
+	n->seen = packets;
+	n->due = RTE_MIN(n->used, n->confirmed) + age;
+	if (now - n->used >= age)
+		neigh_step_forget(net, n);
+	else if (now - n->confirmed >= age)
+		neigh_step_probe(net, n, now);
+	else
+		neigh_table_place(net->neigh, n);
+}
+
+/* Nobody answered in time. */
+static void go_on(struct net *net, struct neigh *n, ticks now)
+{
+	if (n->state == NEIGH_FAILED && n->refs == 0) {
+		neigh_step_forget(net, n);
+	} else if (n->state == NEIGH_FAILED) {
+		ticks pause = RTE_MIN(2 * n->pause, clock_of_ms(PAUSE_MAX_MS));
+
+		neigh_step_ask_again(net, n, now);
+		n->pause = pause;
+		n->due = now + pause;
+		neigh_table_place(net->neigh, n);
+	} else if (n->asks < net->neigh->conf.retries) {
+		neigh_step_ask_again(net, n, now);
+	} else if (n->state == NEIGH_INCOMPLETE) {
+		neigh_step_fail(net, n, now);
+	} else {
+		neigh_step_lose(net, n, now);
+	}
+}
+
+void neigh_tick(struct net *net, ticks now)
+{
+	struct neigh *n;
+
+	while ((n = neigh_table_next(net->neigh, now)) != NULL) {
+		if (n->tell != 0)
+			neigh_step_tell(net, n);
+		if (n->state == NEIGH_REACHABLE)
+			grow_old(net, n, now);
+		else if (now >= n->due)
+			go_on(net, n, now);
+		else
+			neigh_table_place(net->neigh, n);
+	}
+	announce_tick(net, now);
+	adj_pool_poll(net);
+}
+
+/* --- routes' next hops --- */
+
+uint32_t neigh_ref(struct net *net, uint16_t iface, uint32_t addr, ticks now)
+{
+	struct neigh *n = neigh_table_find(net->neigh, iface, addr);
+
+	if (n == NULL) {
+		n = neigh_step_make(net, iface, addr, false, now);
+		if (n == NULL)
+			return 0;
+		neigh_step_ask(net, n, now);
+	}
+	n->refs++;
+	neigh_step_install(net, n); /* unresolved too: what it says of itself is then of interest */
+	return neigh_adj(net->neigh, n);
+}
+
+void neigh_unref(struct net *net, uint32_t adj)
+{
+	struct neigh *n = &net->neigh->entry[adj];
+
+	if (--n->refs == 0 && !neigh_is_resolved(n))
+		neigh_step_forget(net, n);
+}
+
+bool neigh_is_silent(const struct net *net, uint32_t adj)
+{
+	return net->neigh->entry[adj].silent;
+}
+
+uint32_t neigh_silences(const struct net *net)
+{
+	return net->neigh->silences;
+}
+
+/* --- static neighbours --- */
+
+static int set_static(struct net *net, uint16_t iface, const struct neigh_static *s, ticks now)
+{
+	struct neigh *n = neigh_table_find(net->neigh, iface, s->addr);
+
+	if (n == NULL)
+		n = neigh_step_make(net, iface, s->addr, false, now);
+	if (n == NULL)
+		return -ENOSPC;
+	n->kept = true;
+	neigh_step_resolve(net, n, NEIGH_STATIC, s->mac, now);
+	return n->state == NEIGH_STATIC ? 0 : -ENOSPC;
+}
+
+/* Those of a list that are possible now; of one interface, or of all (0). */
+static void set_list(
+	struct net *net, const struct neigh_static *list, uint32_t n, uint16_t only, ticks now)
+{
+	for (uint32_t i = 0; i < n; i++) {
+		uint16_t iface = iface_by_name(net, list[i].iface);
+
+		if ((only == 0 || only == iface) && neigh_step_possible(net, iface, list[i].addr))
+			set_static(net, iface, &list[i], now);
+	}
+}
+
+/* The operator's word counts more, so it comes last. */
+static void set_statics(struct net *net, uint16_t only, ticks now)
+{
+	const struct neigh_table *t = net->neigh;
+
+	set_list(net, t->conf.statics, t->conf.n_static, only, now);
+	set_list(net, t->added, t->n_added, only, now);
+}
+
+/* --- interfaces --- */
+
+/* What follows from the interface is written anew; who did not answer is asked again. */
+void neigh_iface_up(struct net *net, uint16_t iface, ticks now)
+{
+	struct neigh_table *t = net->neigh;
+
+	for (struct neigh *n = neigh_table_after(t, NULL); n; n = neigh_table_after(t, n)) {
+		if (n->iface != iface)
+			continue;
+		if (!neigh_step_possible(net, iface, n->addr))
+			neigh_step_lose(net, n, now);
+		else if (neigh_is_resolved(n))
+			adj_set(net, neigh_adj(t, n), iface, n->addr, n->mac);
+		else if (may_ask(net, n, now) || n->due == NEIGH_NEVER)
+			neigh_step_lose(net, n, now);
+	}
+	set_statics(net, iface, now);
+	announce_start(net, iface, t->conf.gratuitous, now);
+}
+
+/* Next hops stay, silent, until their routes have let go of them or the interface is back. */
+void neigh_iface_down(struct net *net, uint16_t iface)
+{
+	struct neigh_table *t = net->neigh;
+
+	announce_stop(net, iface);
+	for (struct neigh *n = neigh_table_after(t, NULL); n; n = neigh_table_after(t, n)) {
+		if (n->iface != iface)
+			continue;
+		if (n->refs == 0)
+			neigh_step_forget(net, n);
+		else
+			neigh_step_suspend(net, n);
+	}
+}
+
+/* --- the configuration --- */
+
+static int by_iface_and_addr(const void *a, const void *b)
+{
+	const struct neigh_static *x = *(const struct neigh_static *const *)a;
+	const struct neigh_static *y = *(const struct neigh_static *const *)b;
+	int by_name = strcmp(x->iface, y->iface);
+
+	if (by_name != 0)
+		return by_name;
+	if (x->addr != y->addr)
+		return x->addr < y->addr ? -1 : 1;
+	return x < y ? -1 : 1; /* the order of the file */
+}
+
+static void check_twice(const struct neigh_conf *c, struct errs *e)
+{
+	const struct neigh_static **sorted = malloc((c->n_static + 1) * sizeof(*sorted));
+
+	if (sorted == NULL)
+		return; /* the later of two then counts */
+	for (uint32_t i = 0; i < c->n_static; i++)
+		sorted[i] = &c->statics[i];
+	qsort(sorted, c->n_static, sizeof(*sorted), by_iface_and_addr);
+	for (uint32_t i = 1; i < c->n_static; i++) {
+		if (sorted[i]->addr == sorted[i - 1]->addr &&
+			strcmp(sorted[i]->iface, sorted[i - 1]->iface) == 0)
+			errs_add(e, sorted[i]->at, "neighbours.static",
+				"the same address is given in line %u", sorted[i - 1]->at.line);
+	}
+	free(sorted);
+}
+
+int neigh_check(const struct neigh_conf *c, struct errs *e)
+{
+	size_t before = e->n;
+
+	for (uint32_t i = 0; i < c->n_static; i++) {
+		const struct neigh_static *s = &c->statics[i];
+
+		if (!eth_is_unicast(s->mac))
+			errs_add(e, s->at, "neighbours.static.mac", "not the MAC of one station");
+		if (ip4_src_is_martian(s->addr))
+			errs_add(e, s->at, "neighbours.static.address",
+				"not an address that a host may have");
+	}
+	check_twice(c, e);
+	return e->n == before ? 0 : -EINVAL;
+}
+
+int neigh_build(struct net *net, const struct neigh_conf *c)
+{
+	struct neigh_table *t = net->neigh;
+	struct neigh_static *copy = malloc((c->n_static + 1) * sizeof(*copy));
+
+	if (copy == NULL)
+		return -ENOMEM;
+	if (c->n_static > 0)
+		memcpy(copy, c->statics, c->n_static * sizeof(*copy));
+	free(t->built.statics);
+	t->built = *c;
+	t->built.statics = copy;
+	t->pending = true;
+	return 0;
+}
+
+void neigh_abandon(struct net *net)
+{
+	net->neigh->pending = false; /* the next build frees the list */
+}
+
+void neigh_publish(struct net *net, ticks now)
+{
+	struct neigh_table *t = net->neigh;
+
+	if (!t->pending)
+		return;
+	free(t->conf.statics);
+	t->conf = t->built;
+	t->built.statics = NULL;
+	t->pending = false;
+	for (struct neigh *n = neigh_table_after(t, NULL); n; n = neigh_table_after(t, n))
+		n->kept = false;
+	set_statics(net, 0, now);
+	for (struct neigh *n = neigh_table_after(t, NULL); n; n = neigh_table_after(t, n)) {
+		if (n->state == NEIGH_STATIC && !n->kept)
+			neigh_step_lose(net, n, now);
+	}
+}
+
+/* Nothing is left over: workers saw of a change what they saw of any other. */
+void neigh_retire(struct net *net)
+{
+	(void)net;
+}
+
+/* --- the operator --- */
+
+static struct neigh_static *find_added(struct neigh_table *t, const char *iface, uint32_t addr)
+{
+	for (uint32_t i = 0; i < t->n_added; i++) {
+		if (t->added[i].addr == addr && strcmp(t->added[i].iface, iface) == 0)
+			return &t->added[i];
+	}
+	return NULL;
+}
+
+int neigh_add(struct net *net, uint16_t iface, uint32_t addr, const uint8_t mac[6], ticks now)
+{
+	struct neigh_table *t = net->neigh;
+	const struct iface *f = &net->iface[iface];
+	struct neigh_static *s = find_added(t, f->name, addr);
+
+	if (!eth_is_unicast(mac) || iface_link(f, addr) == NULL || iface_owns(f, addr))
+		return -EINVAL;
+	if (s == NULL) {
+		struct neigh_static *grown = realloc(t->added, (t->n_added + 1) * sizeof(*grown));
+
+		if (grown == NULL)
+			return -ENOSPC;
+		t->added = grown;
+		s = &grown[t->n_added++];
+		*s = (struct neigh_static){.addr = addr};
+		memcpy(s->iface, f->name, sizeof(s->iface));
+	}
+	memcpy(s->mac, mac, sizeof(s->mac));
+	return neigh_step_possible(net, iface, addr) ? set_static(net, iface, s, now) : 0;
+}
+
+int neigh_del(struct net *net, uint16_t iface, uint32_t addr, ticks now)
+{
+	struct neigh_table *t = net->neigh;
+	struct neigh_static *s = find_added(t, net->iface[iface].name, addr);
+	struct neigh *n = neigh_table_find(t, iface, addr);
+
+	if (s == NULL && n == NULL)
+		return -ENOENT;
+	if (s != NULL)
+		*s = t->added[--t->n_added];
+	if (n != NULL)
+		neigh_step_lose(net, n, now);
+	return 0;
+}
+
+uint32_t neigh_flush(struct net *net, uint16_t iface, ticks now)
+{
+	struct neigh_table *t = net->neigh;
+	uint32_t flushed = 0;
+
+	for (struct neigh *n = neigh_table_after(t, NULL); n; n = neigh_table_after(t, n)) {
+		if (n->state == NEIGH_STATIC || (iface != 0 && n->iface != iface))
+			continue;
+		neigh_step_lose(net, n, now);
+		flushed++;
+	}
+	return flushed;
+}
+
+void neigh_walk(struct net *net, ticks now, void (*fn)(const struct neigh_row *, void *), void *arg)
+{
+	struct neigh_table *t = net->neigh;
+
+	for (struct neigh *n = neigh_table_after(t, NULL); n; n = neigh_table_after(t, n)) {
+		struct pair_count sent = adj_sent(net, neigh_adj(t, n));
+		struct neigh_row row = {
+			.iface = n->iface,
+			.addr = n->addr,
+			.state = n->state,
+			.adj = neigh_adj(t, n),
+			.age_ms = n->confirmed == 0 ? 0 : clock_to_ms(now - n->confirmed),
+			.packets = sent.packets - n->base.packets,
+			.bytes = sent.bytes - n->base.bytes,
+			.refs = n->refs,
+		};
+
+		memcpy(row.mac, n->mac, sizeof(row.mac));
+		fn(&row, arg);
+	}
+}
+
+const char *neigh_state_name(enum neigh_state s)
+{
+	static const char *const names[] = {
+		[NEIGH_INCOMPLETE] = "incomplete",
+		[NEIGH_REACHABLE] = "reachable",
+		[NEIGH_PROBING] = "probing",
+		[NEIGH_FAILED] = "failed",
+		[NEIGH_STATIC] = "static",
+	};
+
+	return names[s];
+}

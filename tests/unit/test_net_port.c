@@ -1,0 +1,381 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * Ports, devices and interfaces from one configuration to the next, on devices of DPDK that need no
+ * hardware: what is new works, what stays is not touched, what is gone is closed and leaves
+ * nothing.
+ */
+#include "eal.h"
+#include "net/net.h"
+#include "net/park.h"
+#include "net/port.h"
+#include "wire/eth_hdr.h"
+
+#include <rte_ethdev.h>
+
+#include <errno.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+#include <cmocka.h>
+
+#define WORKERS 2
+
+static struct net *net;
+static struct rte_mempool *pool;
+static struct port_conf ports[4];
+static struct iface_conf vlans[4];
+static struct errs errors;
+
+static struct port_conf *device(uint32_t i, const char *name, const char *vdev, uint32_t addr)
+{
+	struct port_conf *c = &ports[i];
+
+	*c = (struct port_conf){.kind = PORT_VDEV, .rx_descriptors = 64, .tx_descriptors = 64};
+	snprintf(c->iface.name, sizeof(c->iface.name), "%s", name);
+	snprintf(c->device, sizeof(c->device), "%s", vdev);
+	c->iface.mtu = 1500;
+	c->iface.addrs[0] = (struct addr_conf){.addr = addr, .depth = 24};
+	c->iface.n_addrs = 1;
+	return c;
+}
+
+static int build(uint32_t n)
+{
+	struct ports_conf c = {.n = n, .list = ports};
+
+	return port_build(net, &c, &errors);
+}
+
+static void apply(uint32_t n)
+{
+	assert_int_equal(build(n), 0);
+	port_publish(net, 1);
+}
+
+static enum fib_kind kind_of(uint32_t addr)
+{
+	return fib_entry_kind(fib4_lookup(net->fib, addr));
+}
+
+static uint32_t queues_of(const struct worker *w)
+{
+	const struct rxq_list *l = w->rxqs;
+
+	return l == NULL ? 0 : l->n;
+}
+
+static int set_up(void **state)
+{
+	struct net_limits limits = net_limits_default;
+
+	(void)state;
+	limits.routes = 4096;
+	limits.tbl8 = 64;
+	limits.adjacencies = 1024;
+	assert_int_equal(net_new(&net, &limits), 0);
+	net->n_workers = WORKERS;
+	net->pool[0] = pool;
+	for (uint32_t i = 0; i < OWNER_MAP; i++)
+		net->owner[i] = (uint8_t)(i % WORKERS);
+	for (uint16_t i = 0; i < WORKERS; i++) {
+		net->worker[i] = worker_new(net, i, i + 1, -1, pool);
+		assert_non_null(net->worker[i]);
+	}
+	return 0;
+}
+
+static int tear_down(void **state)
+{
+	(void)state;
+	epoch_drain(net->epoch);
+	port_close_all(net);
+	assert_int_equal(rte_eth_dev_count_avail(), 0);
+	for (uint16_t i = 0; i < WORKERS; i++)
+		worker_free_all(net->worker[i]);
+	net_free(net);
+	errs_clear(&errors);
+	assert_int_equal(rte_mempool_in_use_count(pool), 0);
+	return 0;
+}
+
+static void test_a_port_comes_up(void **state)
+{
+	const struct iface *f;
+	struct port *p;
+
+	(void)state;
+	device(0, "lan", "net_null0", 0xc61200fe);
+	ports[0].iface.mac[0] = 2;
+	ports[0].iface.mac[5] = 9;
+	apply(1);
+	p = port_by_name(net, "lan");
+	assert_non_null(p);
+	assert_int_equal(iface_by_name(net, "lan"), p->iface);
+	f = &net->iface[p->iface];
+	assert_int_equal(f->mac, eth_mac_u48((uint8_t[]){2, 0, 0, 0, 0, 9}));
+	assert_int_equal(f->addr, 0xc61200fe);
+	assert_true(f->flags & IFACE_UP);
+	assert_int_equal(kind_of(0xc61200fe), FIB_LOCAL);
+	assert_int_equal(kind_of(0xc6120001), FIB_GLEAN);
+	assert_int_equal(kind_of(0xc61200ff), FIB_BROADCAST);
+	assert_int_equal(queues_of(net->worker[0]) + queues_of(net->worker[1]), p->n_rxq);
+	for (int i = 0; i < WORKERS; i++)
+		assert_true(net->worker[i]->tx[p->slot].ready);
+}
+
+/* A device with fewer queues than workers is reached through those that have one. */
+static void test_workers_share_queues(void **state)
+{
+	const struct txlane *a, *b;
+	struct port *p;
+
+	(void)state;
+	device(0, "lan", "net_null0", 0xc61200fe)->queues = 1;
+	apply(1);
+	p = port_by_name(net, "lan");
+	assert_int_equal(p->n_rxq, 1);
+	assert_int_equal(p->n_txq, 1);
+	a = &net->worker[p->first]->tx[p->slot];
+	b = &net->worker[1 - p->first]->tx[p->slot];
+	assert_int_equal(a->via, -1);
+	assert_int_equal(b->via, p->first);
+	assert_int_equal(queues_of(net->worker[p->first]), 1);
+	assert_int_equal(queues_of(net->worker[1 - p->first]), 0);
+}
+
+static void test_what_stays_is_not_touched(void **state)
+{
+	struct port *p;
+	uint16_t index;
+
+	(void)state;
+	device(0, "lan", "net_null0", 0xc61200fe);
+	apply(1);
+	p = port_by_name(net, "lan");
+	index = p->iface;
+	device(1, "wan", "net_null1", 0xc61201fe);
+	ports[0].iface.addrs[1] = (struct addr_conf){.addr = 0xc61202fe, .depth = 24};
+	ports[0].iface.n_addrs = 2;
+	apply(2);
+	assert_ptr_equal(port_by_name(net, "lan"), p);
+	assert_int_equal(p->iface, index);
+	assert_int_equal(kind_of(0xc61200fe), FIB_LOCAL);
+	assert_int_equal(kind_of(0xc61202fe), FIB_LOCAL);
+	assert_int_equal(kind_of(0xc61201fe), FIB_LOCAL);
+	ports[0].iface.n_addrs = 1;
+	apply(2);
+	assert_int_equal(kind_of(0xc61202fe), FIB_NONE);
+}
+
+static void test_what_is_gone_is_closed(void **state)
+{
+	(void)state;
+	device(0, "lan", "net_null0", 0xc61200fe);
+	device(1, "wan", "net_null1", 0xc61201fe);
+	apply(2);
+	assert_int_equal(rte_eth_dev_count_avail(), 2);
+	apply(1);
+	assert_null(port_by_name(net, "wan"));
+	assert_int_equal(iface_by_name(net, "wan"), 0);
+	assert_int_equal(kind_of(0xc61201fe), FIB_NONE);
+	epoch_drain(net->epoch);
+	assert_int_equal(rte_eth_dev_count_avail(), 1);
+	device(1, "wan", "net_null1", 0xc61203fe); /* the same device again, elsewhere */
+	apply(2);
+	assert_int_equal(kind_of(0xc61203fe), FIB_LOCAL);
+}
+
+/* A worker that is online may still hold what it saw: nothing is closed under it. */
+static void test_nothing_is_closed_under_a_worker(void **state)
+{
+	(void)state;
+	device(0, "lan", "net_null0", 0xc61200fe);
+	device(1, "wan", "net_null1", 0xc61201fe);
+	apply(2);
+	epoch_online(net->epoch, 0);
+	apply(1);
+	epoch_poll(net->epoch);
+	assert_int_equal(rte_eth_dev_count_avail(), 2);
+	epoch_quiescent(net->epoch, 0);
+	epoch_poll(net->epoch);
+	assert_int_equal(rte_eth_dev_count_avail(), 1);
+	epoch_offline(net->epoch, 0);
+}
+
+/* A grace period that begins while some worker can still find the port is none. */
+static const struct port *watched;
+static uint32_t ends_too_early, ends;
+
+void __real_epoch_defer(struct epoch *e, void (*end)(void *arg), void *arg);
+void __wrap_epoch_defer(struct epoch *e, void (*end)(void *arg), void *arg);
+void __wrap_epoch_defer(struct epoch *e, void (*end)(void *arg), void *arg)
+{
+	bool ours = watched != NULL && (arg == watched || arg == &net->iface[watched->iface]);
+
+	for (uint16_t i = 0; ours && i < WORKERS; i++) {
+		const struct rxq_list *l = net->worker[i]->rxqs;
+
+		for (uint32_t q = 0; q < l->n; q++)
+			ends_too_early += l->q[q].device == watched->device;
+	}
+	ends += ours;
+	__real_epoch_defer(e, end, arg);
+}
+
+static void test_its_end_waits_for_the_last_look(void **state)
+{
+	(void)state;
+	device(0, "lan", "net_null0", 0xc61200fe);
+	device(1, "wan", "net_null1", 0xc61201fe);
+	apply(2);
+	watched = port_by_name(net, "wan");
+	apply(1);
+	watched = NULL;
+	assert_int_equal(ends, 2); /* of the device and of its interface */
+	assert_int_equal(ends_too_early, 0);
+}
+
+static void test_vlans_come_and_go(void **state)
+{
+	struct port *p;
+
+	(void)state;
+	device(0, "lan", "net_null0", 0xc61200fe);
+	vlans[0] = (struct iface_conf){.vlan = 10, .mtu = 1500, .n_addrs = 1};
+	vlans[0].addrs[0] = (struct addr_conf){.addr = 0xc6120afe, .depth = 24};
+	strcpy(vlans[0].name, "lan.10");
+	ports[0].vlans = vlans;
+	ports[0].n_vlans = 1;
+	apply(1);
+	p = port_by_name(net, "lan");
+	assert_int_equal(p->vlan_iface[10], iface_by_name(net, "lan.10"));
+	assert_int_equal(net->iface[p->vlan_iface[10]].vlan, 10);
+	assert_int_equal(net->iface[p->vlan_iface[10]].mac, net->iface[p->iface].mac);
+	assert_int_equal(kind_of(0xc6120afe), FIB_LOCAL);
+	ports[0].n_vlans = 0;
+	apply(1);
+	assert_int_equal(p->vlan_iface[10], 0);
+	assert_int_equal(iface_by_name(net, "lan.10"), 0);
+	assert_int_equal(kind_of(0xc6120afe), FIB_NONE);
+}
+
+/* One device that cannot be made, and nothing has changed. */
+static void test_a_failed_build_changes_nothing(void **state)
+{
+	(void)state;
+	device(0, "lan", "net_null0", 0xc61200fe);
+	apply(1);
+	device(1, "wan", "net_null1", 0xc61201fe);
+	device(2, "dmz", "net_nobody0", 0xc61202fe);
+	assert_true(build(3) < 0);
+	assert_int_equal(errors.n, 1);
+	assert_string_equal(errors.list[0].path, "ports.dmz");
+	assert_int_equal(rte_eth_dev_count_avail(), 1);
+	assert_null(port_by_name(net, "wan"));
+	assert_int_equal(kind_of(0xc61200fe), FIB_LOCAL);
+	apply(1);
+}
+
+static void test_another_device_needs_another_name(void **state)
+{
+	(void)state;
+	device(0, "lan", "net_null0", 0xc61200fe);
+	apply(1);
+	device(0, "lan", "net_null1", 0xc61200fe);
+	assert_int_equal(build(1), -EBUSY);
+	assert_int_equal(errors.n, 1);
+}
+
+static void test_a_namespace_that_is_not_there(void **state)
+{
+	struct port_conf *c = device(0, "lan", "", 0xc61200fe);
+
+	(void)state;
+	c->kind = PORT_TAP;
+	strcpy(c->tap_netns, "mrt-nobody-made-this");
+	strcpy(c->tap_iface, "lan0");
+	assert_int_equal(build(1), -ENOENT);
+	assert_int_equal(errors.n, 1);
+	assert_non_null(strstr(errors.list[0].text, "namespace"));
+}
+
+static void test_loopback_addresses(void **state)
+{
+	struct addr_conf lo = {.addr = 0xc6127f01, .depth = 32};
+	struct ports_conf c = {.n_loopback = 1, .loopback = &lo};
+
+	(void)state;
+	assert_int_equal(port_build(net, &c, &errors), 0);
+	port_publish(net, 1);
+	assert_int_equal(kind_of(0xc6127f01), FIB_LOCAL);
+	assert_int_equal(net->iface[IFACE_LOOPBACK].addr, 0xc6127f01);
+	apply(0);
+	assert_int_equal(kind_of(0xc6127f01), FIB_NONE);
+}
+
+/* Whatever the hash, the NIC's table and our map name one owner. */
+static void test_the_nic_spreads_as_we_do(void **state)
+{
+	struct rte_eth_rss_reta_entry64 reta[8];
+	struct rte_eth_dev_info info;
+	const struct port *p;
+
+	(void)state;
+	for (uint32_t i = 0; i < OWNER_MAP; i++)
+		net->owner[i] = i % 7 % WORKERS;
+	device(0, "lan", "net_null0", 0xc61200fe);
+	apply(1);
+	p = port_by_name(net, "lan");
+	assert_true(p->rss_trusted);
+	assert_int_equal(rte_eth_dev_info_get(p->device, &info), 0);
+	memset(reta, 0xff, sizeof(reta));
+	assert_int_equal(rte_eth_dev_rss_reta_query(p->device, reta, info.reta_size), 0);
+	for (uint32_t hash = 0; hash < 4096; hash++) {
+		uint32_t at = hash & (info.reta_size - 1u);
+
+		assert_int_equal((p->first + reta[at / 64].reta[at % 64]) % WORKERS,
+			net->owner[hash & (OWNER_MAP - 1)]);
+	}
+}
+
+static void test_who_does_what(void **state)
+{
+	struct port_work works[PORT_WORKS];
+
+	(void)state;
+	device(0, "lan", "net_null0", 0xc61200fe);
+	apply(1);
+	assert_int_equal(port_offloads(port_by_name(net, "lan"), works), PORT_WORKS);
+	for (int i = 0; i < PORT_WORKS; i++) {
+		assert_non_null(works[i].what);
+		assert_non_null(works[i].who);
+	}
+}
+
+int main(void)
+{
+#define T(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
+	const struct CMUnitTest tests[] = {
+		T(test_a_port_comes_up),
+		T(test_workers_share_queues),
+		T(test_what_stays_is_not_touched),
+		T(test_what_is_gone_is_closed),
+		T(test_nothing_is_closed_under_a_worker),
+		T(test_its_end_waits_for_the_last_look),
+		T(test_vlans_come_and_go),
+		T(test_a_failed_build_changes_nothing),
+		T(test_another_device_needs_another_name),
+		T(test_a_namespace_that_is_not_there),
+		T(test_loopback_addresses),
+		T(test_the_nic_spreads_as_we_do),
+		T(test_who_does_what),
+	};
+
+	if (eal_for_tests(256) < 0)
+		return 1;
+	pool = rte_pktmbuf_pool_create("port", 2047, 0, 0, 2048 + RTE_PKTMBUF_HEADROOM, -1);
+	return pool == NULL ? 1 : cmocka_run_group_tests(tests, NULL, NULL);
+}

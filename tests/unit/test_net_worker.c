@@ -1,0 +1,212 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * What brings packets into a worker and takes them out, without devices: rings between workers, the
+ * again ring, commands, tx lanes; each with its bound, and the books balanced after each.
+ */
+#include "fake_worker.h"
+
+static struct net *net;
+static struct worker *a, *b;
+
+static const uint8_t frame[ETH_MIN_FRAME] = {[12] = 8,
+	[14] = 0x45,
+	[17] = 46,
+	[22] = 64,
+	[23] = 17,
+	[26] = 198,
+	18,
+	0,
+	2,
+	198,
+	18,
+	1,
+	2};
+
+static struct rte_mbuf *packet(struct worker *w)
+{
+	return fake_packet(w, LAN, frame, sizeof(frame), 0, FAKE_POOL);
+}
+
+static void balanced(const struct worker *w, uint32_t in_lanes)
+{
+	struct books k;
+	uint64_t dropped = 0;
+
+	worker_books(w, &k);
+	for (int i = 0; i < DROP_MAX; i++)
+		dropped += k.drop[i];
+	assert_int_equal(k.rx + k.originated + k.handed_in,
+		k.tx + k.consumed + k.handed_out + k.held + dropped + in_lanes);
+}
+
+static int set_up(void **state)
+{
+	(void)state;
+	a = fake_worker(2);
+	net = a->net;
+	b = net->worker[1];
+	return 0;
+}
+
+static int tear_down(void **state)
+{
+	(void)state;
+	fake_end(a);
+	return 0;
+}
+
+/* A packet that was handed over enters its owner's fib(in), marked, and is counted once. */
+static void test_handover(void **state)
+{
+	struct rte_mbuf *m = packet(a);
+
+	(void)state;
+	handover(a, 1, m);
+	balanced(a, 0);
+	assert_int_equal(a->to_ring, 2);
+	assert_int_equal(stage_handover(b), 1);
+	assert_int_equal(b->in.n, 1);
+	assert_ptr_equal(b->in.pkt[0], m);
+	assert_int_equal(b->in.aux[0], WAN_HOST);
+	assert_true(m->port & PKT_STEERED);
+	balanced(b, 1);
+	rte_pktmbuf_free(m);
+}
+
+static void test_a_full_ring_is_a_named_drop(void **state)
+{
+	uint32_t sent = 0;
+
+	(void)state;
+	while (a->books.drop[DROP_HANDOVER_FULL] == 0 && ++sent < 2000)
+		handover(a, 1, packet(a));
+	assert_int_equal(a->books.drop[DROP_HANDOVER_FULL], 1);
+	balanced(a, 0);
+	for (uint32_t taken = 1; taken < sent;) { /* no more than the budget at a time */
+		uint32_t n = stage_handover(b);
+
+		assert_in_range(n, 1, HANDOVER_BUDGET);
+		assert_int_equal(b->in.n, n);
+		rte_pktmbuf_free_bulk(b->in.pkt, n);
+		b->in.n = 0;
+		taken += n;
+	}
+	assert_int_equal(stage_handover(b), 0);
+}
+
+/* A worker without a queue of the port sends through one that has. */
+static void test_sent_by_another(void **state)
+{
+	struct rte_mbuf *m = packet(a);
+
+	(void)state;
+	a->tx[1].via = 1;
+	tx_put(a, 1, m);
+	tx_flush(a, 1);
+	balanced(a, 0);
+	assert_int_equal(stage_handover(b), 1);
+	assert_int_equal(b->tx[1].n, 1);
+	assert_ptr_equal(b->tx[1].pkt[0], m);
+	tx_flush(b, 1);
+	assert_int_equal(b->books.drop[DROP_TX_PORT_GONE], 1);
+	balanced(b, 0);
+}
+
+static void test_a_port_that_is_gone(void **state)
+{
+	(void)state;
+	for (uint32_t i = 0; i < TX_LANE + 1; i++) /* a full lane flushes itself */
+		tx_put(a, 0, packet(a));
+	assert_int_equal(a->tx[0].n, 1);
+	assert_int_equal(a->books.drop[DROP_TX_PORT_GONE], TX_LANE);
+	tx_flush(a, 0);
+	assert_int_equal(a->tx[0].sent.packets, 0);
+	assert_int_equal(a->tx[0].sent.bytes, 0);
+	balanced(a, 0);
+}
+
+static void test_again(void **state)
+{
+	uint32_t left = FIFO_SIZE;
+
+	(void)state;
+	for (uint32_t i = 0; i < FIFO_SIZE + 1; i++)
+		again(a, packet(a));
+	assert_int_equal(a->books.drop[DROP_AGAIN_FULL], 1);
+	balanced(a, 0); /* what waits is held */
+	while (left > 0) {
+		uint32_t n = stage_again(a);
+
+		assert_int_equal(n, AGAIN_BUDGET);
+		assert_int_equal(a->in.aux[0], WAN_HOST);
+		rte_pktmbuf_free_bulk(a->in.pkt, n);
+		a->in.n = 0;
+		left -= n;
+	}
+	assert_int_equal(stage_again(a), 0);
+}
+
+static void test_a_snapshot_is_of_a_pass_that_is_over(void **state)
+{
+	struct command c = {.kind = COMMAND_SNAPSHOT};
+	uint32_t before = a->snapshot_seq;
+
+	(void)state;
+	again(a, packet(a));
+	assert_int_equal(net_command(net, 0, &c), 0);
+	assert_int_equal(stage_commands(a), 1);
+	assert_int_equal(a->snapshot_seq, before);
+	stage_tx(a, false);
+	assert_int_equal(a->snapshot_seq, before + 1);
+	assert_int_equal(a->snapshot.rx, 1);
+	assert_int_equal(a->snapshot.held, 1);
+}
+
+static void test_full_mailboxes(void **state)
+{
+	struct event e = {.kind = EVENT_RESOLVE};
+	struct command c = {.kind = COMMAND_SNAPSHOT};
+	uint32_t posted = 0;
+
+	(void)state;
+	while (a->count[COUNT_events_lost] == 0 && posted++ < 10000)
+		worker_tell(a, &e);
+	assert_int_equal(mailbox_count(a->events), posted - 1);
+	for (posted = 0; net_command(net, 0, &c) == 0 && posted < 10000; posted++)
+		;
+	assert_int_equal(mailbox_count(a->commands), posted);
+	assert_in_range(posted, 1, 9999);
+}
+
+static void test_every_list_has_names(void **state)
+{
+	(void)state;
+	assert_string_equal(drop_name(DROP_TX_FULL), "TX_FULL");
+	assert_string_equal(counter_name(COUNT_arp_requests_in), "arp_requests_in");
+	assert_string_equal(stage_name(STAGE_fib_in), "fib_in");
+	for (int i = 0; i < DROP_MAX; i++)
+		assert_true(strlen(drop_text(i)) > 10);
+	for (int i = 0; i < COUNT_MAX; i++)
+		assert_true(strlen(counter_text(i)) > 5);
+	for (int i = 0; i < STAGE_MAX; i++)
+		assert_true(strlen(stage_text(i)) > 5);
+}
+
+int main(void)
+{
+#define T(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
+	const struct CMUnitTest tests[] = {
+		T(test_handover),
+		T(test_a_full_ring_is_a_named_drop),
+		T(test_sent_by_another),
+		T(test_a_port_that_is_gone),
+		T(test_again),
+		T(test_a_snapshot_is_of_a_pass_that_is_over),
+		T(test_full_mailboxes),
+		T(test_every_list_has_names),
+	};
+
+	if (eal_for_tests(512) < 0)
+		return 1;
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}

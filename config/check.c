@@ -1,0 +1,267 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * check: every module's own check, and what only the whole configuration shows.
+ *
+ * Gateways, static neighbours and services have to fit the ports' networks and addresses, and
+ * what the process was started with does not change while it runs.
+ */
+#include "option.h"
+
+#include "wire/ip4_addr.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+/* A network of an interface; none is inside another. */
+struct network {
+	uint32_t first;
+	uint8_t depth;
+	const struct iface_conf *iface;
+};
+
+/* What the ports and the loopback have, each in order of address. */
+struct addresses {
+	struct network *networks;
+	uint32_t n_networks;
+	uint32_t *own;
+	uint32_t n_own;
+};
+
+static int by_first(const void *a, const void *b)
+{
+	const struct network *x = a, *y = b;
+
+	if (x->first != y->first)
+		return x->first < y->first ? -1 : 1;
+	return x->depth - y->depth;
+}
+
+static int by_value(const void *a, const void *b)
+{
+	uint32_t x = *(const uint32_t *)a, y = *(const uint32_t *)b;
+
+	return (x > y) - (x < y);
+}
+
+static void add_iface(struct addresses *a, const struct iface_conf *c)
+{
+	for (uint32_t i = 0; i < c->n_addrs; i++) {
+		const struct addr_conf *x = &c->addrs[i];
+
+		a->own[a->n_own++] = x->addr;
+		a->networks[a->n_networks++] =
+			(struct network){x->addr & ip4_mask(x->depth), x->depth, c};
+	}
+}
+
+/* False: there was no memory. */
+static bool addresses_of(struct addresses *a, const struct ports_conf *c)
+{
+	uint32_t room = c->n_loopback + 1, n = 0;
+
+	for (uint32_t i = 0; i < c->n; i++)
+		room += (c->list[i].n_vlans + 1) * IFACE_ADDRS;
+	*a = (struct addresses){.networks = malloc(room * sizeof(*a->networks)),
+		.own = malloc(room * sizeof(*a->own))};
+	if (a->networks == NULL || a->own == NULL)
+		return false;
+	for (uint32_t i = 0; i < c->n_loopback; i++)
+		a->own[a->n_own++] = c->loopback[i].addr;
+	for (uint32_t i = 0; i < c->n; i++) {
+		add_iface(a, &c->list[i].iface);
+		for (uint32_t j = 0; j < c->list[i].n_vlans; j++)
+			add_iface(a, &c->list[i].vlans[j]);
+	}
+	qsort(a->own, a->n_own, sizeof(*a->own), by_value);
+	qsort(a->networks, a->n_networks, sizeof(*a->networks), by_first);
+	for (uint32_t i = 0; i < a->n_networks; i++) {
+		struct network *wide = n ? &a->networks[n - 1] : NULL;
+
+		if (wide == NULL || (a->networks[i].first & ip4_mask(wide->depth)) != wide->first)
+			a->networks[n++] = a->networks[i];
+	}
+	a->n_networks = n;
+	return true;
+}
+
+static bool is_own(const struct addresses *a, uint32_t addr)
+{
+	return bsearch(&addr, a->own, a->n_own, sizeof(*a->own), by_value) != NULL;
+}
+
+/* The network that an address is a host's of, NULL if there is none. */
+static const struct network *network_of(const struct addresses *a, uint32_t addr)
+{
+	uint32_t low = 0, high = a->n_networks;
+
+	while (low < high) {
+		uint32_t middle = (low + high) / 2;
+
+		if (a->networks[middle].first <= addr)
+			low = middle + 1;
+		else
+			high = middle;
+	}
+	if (low == 0 || (addr & ip4_mask(a->networks[low - 1].depth)) != a->networks[low - 1].first)
+		return NULL;
+	return &a->networks[low - 1];
+}
+
+/* --- what refers to addresses --- */
+
+/* Why packets for a gateway or neighbour cannot be sent, NULL if they can. */
+static const char *why_not_host(const struct addresses *a, uint32_t addr)
+{
+	const struct network *n = network_of(a, addr);
+	uint32_t host = n ? addr & ~ip4_mask(n->depth) : 0;
+
+	if (is_own(a, addr))
+		return "an address of millrace itself";
+	if (n == NULL)
+		return "on no network of any port";
+	if (n->depth < 31 && (host == 0 || host == ~ip4_mask(n->depth)))
+		return "its network's first or broadcast address";
+	return NULL;
+}
+
+static void check_routes(const struct conf *c, const struct addresses *a, struct errs *e)
+{
+	char path[48], text[IP4_ADDR_TEXT];
+
+	for (uint32_t i = 0; i < c->routes.n; i++) {
+		const struct route_conf *r = &c->routes.list[i];
+
+		for (uint32_t j = 0; r->kind == ROUTE_VIA && j < r->n_via; j++) {
+			const char *why = why_not_host(a, r->via[j]);
+
+			if (why == NULL)
+				continue;
+			snprintf(path, sizeof(path), "routes[%u].via", i);
+			errs_add(e, r->at, path,
+				"%s is %s; a neighbour on a port's network is needed",
+				ip4_addr_text(r->via[j], text), why);
+		}
+	}
+	if (c->routes.n > c->system.limits.routes)
+		errs_add(e, conf_at(c, "routes"), "routes", "%u routes; system.limits.routes is %u",
+			c->routes.n, c->system.limits.routes);
+}
+
+static bool is_iface(const struct ports_conf *c, const char *name)
+{
+	for (uint32_t i = 0; i < c->n; i++) {
+		const struct port_conf *p = &c->list[i];
+
+		if (strcmp(p->iface.name, name) == 0)
+			return true;
+		for (uint32_t j = 0; j < p->n_vlans; j++)
+			if (strcmp(p->vlans[j].name, name) == 0)
+				return true;
+	}
+	return false;
+}
+
+static void check_statics(const struct conf *c, const struct addresses *a, struct errs *e)
+{
+	char path[48], text[IP4_ADDR_TEXT];
+
+	for (uint32_t i = 0; i < c->neighbours.n_static; i++) {
+		const struct neigh_static *s = &c->neighbours.statics[i];
+		const struct network *n = network_of(a, s->addr);
+		const char *why = why_not_host(a, s->addr);
+
+		ip4_addr_text(s->addr, text);
+		if (!is_iface(&c->ports, s->iface)) {
+			snprintf(path, sizeof(path), "neighbours.static[%u].port", i);
+			errs_add(e, s->at, path, "there is no port or VLAN `%s`", s->iface);
+			continue;
+		}
+		snprintf(path, sizeof(path), "neighbours.static[%u].address", i);
+		if (why)
+			errs_add(e, s->at, path, "%s is %s", text, why);
+		else if (strcmp(n->iface->name, s->iface) != 0)
+			errs_add(e, s->at, path, "%s is on a network of %s", text, n->iface->name);
+	}
+}
+
+static void check_services(const struct conf *c, const struct addresses *a, struct errs *e)
+{
+	char path[64], text[IP4_ADDR_TEXT];
+
+	for (uint32_t i = 0; i < c->services.n; i++) {
+		const struct udp_service_conf *s = &c->services.list[i];
+
+		if (s->addr == 0 || is_own(a, s->addr))
+			continue;
+		snprintf(path, sizeof(path), "services.%s.listen", s->name);
+		errs_add(e, s->at, path,
+			"%s is not an address of millrace; one of a port's, or 0.0.0.0 for all",
+			ip4_addr_text(s->addr, text));
+	}
+}
+
+/* --- options among themselves --- */
+
+static void check_system(const struct conf *c, struct errs *e)
+{
+	uint32_t neighbours = c->neighbours.max + c->neighbours.n_static;
+
+	if (c->system.control_socket[0] != '/')
+		errs_add(e, conf_at(c, "system.control_socket"), "system.control_socket",
+			"`%s` is not an absolute path", c->system.control_socket);
+	if (c->set.park_each > c->set.park_total)
+		errs_add(e, conf_at(c, "neighbours.park_each"), "neighbours.park_each",
+			"%u is more than park_total, %u", c->set.park_each, c->set.park_total);
+	if (neighbours >= c->system.limits.adjacencies)
+		errs_add(e, conf_at(c, "neighbours.max"), "neighbours.max",
+			"with the static ones %u; system.limits.adjacencies, %u, has to be more",
+			neighbours, c->system.limits.adjacencies);
+}
+
+static bool differs(const struct option *o, const struct conf *a, const struct conf *b)
+{
+	if (o->type == LIST && list_count(o, a) != list_count(o, b))
+		return true;
+	return memcmp((const char *)a + o->offset, (const char *)b + o->offset, o->size) != 0;
+}
+
+/* What the process is started with stays as it is. */
+static void check_restart(const struct section *s, const char *path, const struct conf *c,
+	const struct conf *running, struct errs *e)
+{
+	for (const struct option *o = s->options; o < s->options + s->n; o++) {
+		char option_path[96];
+
+		snprintf(
+			option_path, sizeof(option_path), "%s%s%s", path, *path ? "." : "", o->key);
+		if (o->type == MAP)
+			check_restart(o->of, option_path, c, running, e);
+		else if (o->restart && differs(o, c, running))
+			errs_add(e, conf_at(c, option_path), option_path,
+				"changes only with a restart of millrace");
+	}
+}
+
+void conf_check(const struct conf *c, const struct conf *running, struct errs *e)
+{
+	struct addresses a;
+
+	port_check(&c->ports, e);
+	route_check(&c->routes, e);
+	neigh_check(&c->neighbours, e);
+	rarp_check(&c->rarp, e);
+	udp_check(&c->services, e);
+	if (addresses_of(&a, &c->ports)) {
+		check_routes(c, &a, e);
+		check_statics(c, &a, e);
+		check_services(c, &a, e);
+	} else {
+		errs_add(e, (struct conf_pos){0}, "file", "no memory to check it");
+	}
+	free(a.networks);
+	free(a.own);
+	check_system(c, e);
+	if (running)
+		check_restart(&conf_section, "", c, running, e);
+	errs_sort(e);
+}

@@ -1,0 +1,90 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* What control does in every turn of its loop, in slices of a millisecond at the most. */
+#include "app.h"
+
+#include "control.h"
+#include "loop.h"
+#include "net/neigh.h"
+#include "net/net.h"
+#include "net/port.h"
+#include "net/route.h"
+
+#define TICK_MS 50
+#define LOAD_MS 1000
+#define EVENTS	64 /* of one worker in one turn */
+
+/* Takes what workers told. True: there may be more. */
+static bool take_events(struct net *net, ticks now)
+{
+	struct event e[EVENTS];
+	bool more = false;
+
+	for (uint16_t i = 0; i < net->n_workers; i++) {
+		unsigned int n = mailbox_take(net->worker[i]->events, e, EVENTS);
+
+		for (unsigned int k = 0; k < n; k++)
+			neigh_event(net, &e[k], now);
+		more |= n == EVENTS;
+	}
+	return more;
+}
+
+/*
+ * Time that a worker has spent in stages since its start: what was measured in one pass of
+ * sixteen, for all of its packets.
+ */
+static double busy_ticks(const struct worker *w)
+{
+	double sum = 0;
+
+	for (int i = 0; i < STAGE_MAX; i++) {
+		const struct stage_count *c = &w->stage[i];
+
+		if (c->timed_packets > 0)
+			sum += (double)c->timed_ticks / (double)c->timed_packets *
+			       (double)c->packets;
+	}
+	return sum;
+}
+
+static void take_load(struct app *app, ticks now)
+{
+	double elapsed = (double)(now - app->load_at);
+
+	for (uint16_t i = 0; i < app->net->n_workers; i++) {
+		double busy = busy_ticks(app->net->worker[i]);
+		double percent = 100 * (busy - app->busy_ticks[i]) / elapsed;
+
+		/* what is extrapolated may come out below 0 or beyond 100 */
+		app->load[i] = (uint8_t)(percent < 0 ? 0 : percent > 100 ? 100 : percent + 0.5);
+		app->busy_ticks[i] = busy;
+	}
+	app->load_at = now;
+}
+
+static void tick(struct app *app, ticks now)
+{
+	neigh_tick(app->net, now);
+	route_tick(app->net);
+	port_poll_links(app->net, now);
+	if (now - app->load_at >= clock_of_ms(LOAD_MS))
+		take_load(app, now);
+	app->next_tick = now + clock_of_ms(TICK_MS);
+}
+
+int app_work(void *arg)
+{
+	struct app *app = arg;
+	ticks now = clock_now();
+	bool more = take_events(app->net, now);
+	int sleep_ms;
+
+	if (now >= app->next_tick)
+		tick(app, now);
+	more |= rib4_poll(app->net->rib, clock_now() + clock_of_us(500)) > 0;
+	epoch_poll(app->net->epoch);
+	sleep_ms = control_work(app->control, loop_now_ms(app->loop));
+	if (more)
+		return 0;
+	return sleep_ms < 0 || sleep_ms > TICK_MS ? TICK_MS : sleep_ms;
+}

@@ -1,0 +1,42 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * app: the process as its control thread sees it.
+ *
+ * main() makes it and hands it around; there is no global one. Whoever is named beside a member
+ * owns it. Control thread.
+ */
+#ifndef APP_APP_H
+#define APP_APP_H
+
+#include "base/clock.h"
+#include "snapshot.h"
+
+struct conf;
+struct control;
+struct loop;
+struct net;
+
+struct app {
+	struct net *net;	 /* main's */
+	struct loop *loop;	 /* main's */
+	struct control *control; /* main's */
+
+	struct conf *conf;     /* apply's: in force */
+	struct conf *previous; /* apply's: what a rollback returns to, NULL without one */
+
+	struct snapshot snapshot;
+
+	/* app_work()'s */
+	ticks next_tick; /* when timers are due */
+	ticks load_at;	 /* when the load was taken last, and what it was made from */
+	double busy_ticks[WORKER_MAX];
+	uint8_t load[WORKER_MAX]; /* percent of the last second that a worker had packets in hand */
+};
+
+/*
+ * The loop's work function, arg a struct app: what workers told, timers ten times a second and
+ * more, link states, a slice of the RIB, ends of epochs, calls under way.
+ */
+int app_work(void *arg);
+
+#endif

@@ -1,0 +1,211 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* The modules in the order in which they come up; all of them, or none. */
+#include "apply.h"
+
+#include "app.h"
+#include "base/log.h"
+#include "config/conf.h"
+#include "eal.h"
+#include "net/net.h"
+
+#include <errno.h>
+#include <stddef.h>
+#include <stdlib.h>
+
+static int build_ports(struct net *net, const struct conf *c, struct errs *e)
+{
+	return port_build(net, &c->ports, e);
+}
+
+static void publish_ports(struct net *net, const struct conf *c, ticks now)
+{
+	(void)c;
+	port_publish(net, now);
+}
+
+static int build_neighbours(struct net *net, const struct conf *c, struct errs *e)
+{
+	(void)e;
+	return neigh_build(net, &c->neighbours);
+}
+
+static void publish_neighbours(struct net *net, const struct conf *c, ticks now)
+{
+	(void)c;
+	neigh_publish(net, now);
+}
+
+static int build_routes(struct net *net, const struct conf *c, struct errs *e)
+{
+	(void)e;
+	return route_build(net, &c->routes);
+}
+
+static void publish_routes(struct net *net, const struct conf *c, ticks now)
+{
+	(void)c;
+	route_publish(net, now);
+}
+
+static int build_rarp(struct net *net, const struct conf *c, struct errs *e)
+{
+	(void)e;
+	return rarp_build(net, &c->rarp);
+}
+
+static void publish_rarp(struct net *net, const struct conf *c, ticks now)
+{
+	(void)c;
+	(void)now;
+	rarp_publish(net);
+}
+
+static int build_services(struct net *net, const struct conf *c, struct errs *e)
+{
+	(void)e;
+	return udp_build(net, &c->services);
+}
+
+static void publish_services(struct net *net, const struct conf *c, ticks now)
+{
+	(void)c;
+	(void)now;
+	udp_publish(net);
+}
+
+/* Plain values that workers read one at a time: there is nothing to build or retire. */
+static void publish_settings(struct net *net, const struct conf *c, ticks now)
+{
+	bool adaptive = c->system.idle == IDLE_ADAPTIVE || eal_shares_cpu();
+
+	(void)now;
+	net->set = c->set;
+	for (uint16_t i = 0; i < net->n_workers; i++)
+		atomic_store(&net->worker[i]->adaptive, adaptive);
+	log_open(c->system.log, c->system.log_level);
+}
+
+/* A module without one of the functions has nothing to do there. */
+static const struct module {
+	const char *name;
+	int (*build)(struct net *net, const struct conf *c, struct errs *e);
+	void (*abandon)(struct net *net);
+	void (*publish)(struct net *net, const struct conf *c, ticks now);
+	void (*retire)(struct net *net);
+} modules[] = {
+	{"settings", NULL, NULL, publish_settings, NULL},
+	{"ports", build_ports, port_abandon, publish_ports, NULL},
+	{"neighbours", build_neighbours, neigh_abandon, publish_neighbours, neigh_retire},
+	{"routes", build_routes, route_abandon, publish_routes, route_retire},
+	{"rarp", build_rarp, rarp_abandon, publish_rarp, rarp_retire},
+	{"services", build_services, udp_abandon, publish_services, udp_retire},
+};
+#define MODULES (sizeof(modules) / sizeof(modules[0]))
+
+static int build_all(struct net *net, const struct conf *c, struct errs *e)
+{
+	for (size_t i = 0; i < MODULES; i++) {
+		int rc = modules[i].build == NULL ? 0 : modules[i].build(net, c, e);
+
+		if (rc == 0)
+			continue;
+		if (e->n == 0)
+			errs_add(e, (struct conf_pos){0}, modules[i].name, "%s", strerror(-rc));
+		while (i-- > 0)
+			if (modules[i].abandon != NULL)
+				modules[i].abandon(net);
+		return rc;
+	}
+	return 0;
+}
+
+/* Everything after the checks: nothing has changed when this fails. */
+static int switch_to(struct net *net, const struct conf *c, struct errs *e)
+{
+	ticks now = clock_now();
+	int rc = build_all(net, c, e);
+
+	if (rc < 0)
+		return rc;
+	for (size_t i = 0; i < MODULES; i++)
+		modules[i].publish(net, c, now);
+	for (size_t i = 0; i < MODULES; i++)
+		if (modules[i].retire != NULL)
+			modules[i].retire(net);
+	return 0;
+}
+
+int apply_start(struct app *app, struct errs *e)
+{
+	return switch_to(app->net, app->conf, e);
+}
+
+/* c is in force; what was is what a rollback goes to, unless it means the same. */
+static void remember(struct app *app, struct conf *c)
+{
+	char *diff = conf_diff(app->conf, c);
+	bool same = diff != NULL && diff[0] == '\0';
+
+	free(diff);
+	conf_free(same ? app->conf : app->previous);
+	if (!same)
+		app->previous = app->conf;
+	app->conf = c;
+}
+
+int apply_change(struct app *app, struct conf *c, struct errs *e)
+{
+	int rc;
+
+	conf_check(c, app->conf, e);
+	if (e->n > 0)
+		return -EINVAL;
+	rc = switch_to(app->net, c, e);
+	if (rc < 0)
+		return rc;
+	remember(app, c);
+	log_notice("configuration applied: %s", c->file);
+	return 0;
+}
+
+int apply_rollback(struct app *app, struct errs *e)
+{
+	struct conf *c = app->previous;
+	int rc;
+
+	if (c == NULL) {
+		errs_add(
+			e, (struct conf_pos){0}, "rollback", "nothing was applied since the start");
+		return -ENOENT;
+	}
+	app->previous = NULL; /* apply_change() would free what it goes to */
+	rc = apply_change(app, c, e);
+	if (rc < 0)
+		app->previous = c;
+	return rc;
+}
+
+int apply_reread(struct app *app)
+{
+	struct errs e = {0};
+	struct conf *c = conf_load(app->conf->file, &e);
+	int rc = c == NULL ? -EINVAL : apply_change(app, c, &e);
+
+	if (rc < 0) {
+		errs_sort(&e);
+		for (size_t i = 0; i < e.n; i++)
+			log_error("%s:%u:%u: %s: %s", app->conf->file, e.list[i].at.line,
+				e.list[i].at.column, e.list[i].path, e.list[i].text);
+		log_error("the configuration stays as it was");
+		conf_free(c);
+	}
+	errs_clear(&e);
+	return rc;
+}
+
+void apply_end(struct app *app)
+{
+	conf_free(app->conf);
+	conf_free(app->previous);
+	app->conf = app->previous = NULL;
+}

@@ -1,0 +1,173 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* A configuration comes as a text, or as a file's name when it is too long for a request. */
+#include "changes.h"
+
+#include "app.h"
+#include "apply.h"
+#include "base/log.h"
+#include "config/conf.h"
+#include "net/net.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+/* Fails the call with every error of a configuration; returns NULL. Clears e. */
+static json_t *fail(struct call *call, const char *file, struct errs *e)
+{
+	json_t *list = json_array();
+
+	errs_sort(e);
+	for (size_t i = 0; i < e->n; i++)
+		json_array_append_new(
+			list, json_pack("{s:s, s:I, s:I, s:s, s:s}", "file", file, "line",
+				      (json_int_t)e->list[i].at.line, "column",
+				      (json_int_t)e->list[i].at.column, "path", e->list[i].path,
+				      "text", e->list[i].text));
+	call_fail(call, RPC_CONFIG, "%s: %zu error%s; nothing was changed", file, e->n,
+		e->n == 1 ? "" : "s");
+	call->error.data = list;
+	errs_clear(e);
+	return NULL;
+}
+
+static struct conf *read_given(const struct call *call, struct errs *e)
+{
+	const char *file = param_string(call, "file", "configuration");
+	const char *text = param_string(call, "text", NULL);
+
+	return text == NULL ? conf_load(file, e) : conf_parse(file, text, strlen(text), e);
+}
+
+/* {diff}; takes the text. */
+static json_t *diff_result(struct call *call, char *diff)
+{
+	json_t *result = diff == NULL ? NULL : json_pack("{s:s}", "diff", diff);
+
+	free(diff);
+	return result == NULL ? call_fail(call, RPC_INTERNAL, "out of memory") : result;
+}
+
+json_t *changes_diff(struct app *app, struct call *call)
+{
+	struct errs e = {0};
+	struct conf *c = read_given(call, &e);
+	char *diff;
+
+	if (c == NULL)
+		return fail(call, param_string(call, "file", "configuration"), &e);
+	diff = conf_diff(app->conf, c);
+	conf_free(c);
+	return diff_result(call, diff);
+}
+
+json_t *changes_apply(struct app *app, struct call *call)
+{
+	struct errs e = {0};
+	struct conf *c = read_given(call, &e);
+	char *diff = c == NULL ? NULL : conf_diff(app->conf, c);
+
+	if (c == NULL || apply_change(app, c, &e) < 0) {
+		conf_free(c);
+		free(diff);
+		return fail(call, param_string(call, "file", "configuration"), &e);
+	}
+	return diff_result(call, diff);
+}
+
+json_t *changes_rollback(struct app *app, struct call *call)
+{
+	struct errs e = {0};
+	char *diff = app->previous == NULL ? NULL : conf_diff(app->conf, app->previous);
+
+	if (app->previous == NULL)
+		return call_fail(call, RPC_NOT_FOUND, "nothing was applied since the start");
+	if (apply_rollback(app, &e) < 0) {
+		free(diff);
+		return fail(call, app->previous->file, &e);
+	}
+	return diff_result(call, diff);
+}
+
+/* What an operator added, as lists that grow. */
+struct added {
+	struct net *net;
+	struct route_conf *routes;
+	struct neigh_static *statics;
+	uint32_t n_routes, n_statics;
+	bool out_of_memory;
+};
+
+static void add_route(const struct route_row *row, void *arg)
+{
+	struct added *a = arg;
+	struct route_conf *grown;
+
+	if (row->origin != RIB4_OPERATOR || row->conf == NULL)
+		return;
+	grown = realloc(a->routes, (a->n_routes + 1) * sizeof(*grown));
+	if (grown == NULL) {
+		a->out_of_memory = true;
+		return;
+	}
+	grown[a->n_routes++] = *row->conf;
+	a->routes = grown;
+}
+
+static void add_static(const struct neigh_row *row, void *arg)
+{
+	struct added *a = arg;
+	struct neigh_static *grown;
+
+	if (row->state != NEIGH_STATIC)
+		return;
+	grown = realloc(a->statics, (a->n_statics + 1) * sizeof(*grown));
+	if (grown == NULL) {
+		a->out_of_memory = true;
+		return;
+	}
+	a->statics = grown;
+	grown += a->n_statics++;
+	*grown = (struct neigh_static){.addr = row->addr};
+	memcpy(grown->mac, row->mac, sizeof(grown->mac));
+	snprintf(grown->iface, sizeof(grown->iface), "%s", a->net->iface[row->iface].name);
+}
+
+/* The text to save, the caller's to free; NULL with the reason in e. */
+static char *text_with_added(struct app *app, struct errs *e)
+{
+	struct added a = {.net = app->net};
+	uint32_t cursor = 0;
+	char *text = NULL;
+
+	do
+		cursor = route_walk(app->net, cursor, UINT32_MAX, add_route, &a);
+	while (cursor != 0);
+	neigh_walk(app->net, clock_now(), add_static, &a);
+	if (a.out_of_memory) {
+		errs_add(e, (struct conf_pos){0}, "save", "out of memory");
+	} else {
+		struct conf_extra extra = {{a.n_routes, a.routes}, a.n_statics, a.statics};
+
+		text = conf_with(app->conf, &extra, e);
+	}
+	free(a.routes);
+	free(a.statics);
+	return text;
+}
+
+json_t *changes_save(struct app *app, struct call *call)
+{
+	const char *file = param_string(call, "file", app->conf->file);
+	struct errs e = {0};
+	char *text = text_with_added(app, &e);
+	int rc;
+
+	if (text == NULL)
+		return fail(call, file, &e);
+	rc = conf_store(file, text);
+	free(text);
+	if (rc < 0)
+		return call_fail(call, RPC_INTERNAL, "%s: %s", file, strerror(-rc));
+	return json_pack("{s:s}", "file", file);
+}

@@ -1,0 +1,336 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* The list of commands, and a printer for what each of them gets. */
+#include "commands.h"
+
+#include "table.h"
+
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+static void print_list(const struct column *columns, const json_t *rows)
+{
+	struct table t = {.columns = columns};
+
+	table_print(&t, rows);
+}
+
+static void print_ports(const json_t *result, bool all)
+{
+	static const struct column brief[] = {
+		{"PORT", "name"},
+		{"LINK", "link"},
+		{"MAC", "mac"},
+		{"MTU", "mtu", true},
+		{"RX PACKETS", "rx_packets", true},
+		{"RX BYTES", "rx_bytes", true},
+		{"TX PACKETS", "tx_packets", true},
+		{"TX BYTES", "tx_bytes", true},
+		{"MISSED", "rx_missed", true},
+		{"ERRORS", "rx_errors", true},
+		{"NO MBUF", "rx_nombuf", true},
+		{"ADDRESSES", "addresses"},
+		{NULL},
+	};
+	static const struct column devices[] = {
+		{"PORT", "name"},
+		{"DEVICE", "device"},
+		{"DRIVER", "driver"},
+		{"NUMA", "numa", true},
+		{"MBIT/S", "speed_mbps", true},
+		{"RX QUEUES", "rx_queues", true},
+		{"TX QUEUES", "tx_queues", true},
+		{NULL},
+	};
+
+	print_list(brief, result);
+	if (all) {
+		putchar('\n');
+		print_list(devices, result);
+	}
+}
+
+static void print_offloads(const json_t *result, bool all)
+{
+	static const struct column columns[] = {
+		{"PORT", "port"}, {"WORK", "work"}, {"BY", "by"}, {NULL}};
+	json_t *rows = json_array(), *port, *row;
+	size_t i, k;
+
+	(void)all;
+	json_array_foreach (result, i, port) {
+		json_array_foreach (json_object_get(port, "offloads"), k, row) {
+			json_object_set(row, "port", json_object_get(port, "name"));
+			json_array_append(rows, row);
+		}
+	}
+	print_list(columns, rows);
+	json_decref(rows);
+}
+
+static void print_interfaces(const json_t *result, bool all)
+{
+	static const struct column columns[] = {
+		{"INTERFACE", "name"},
+		{"PORT", "port"},
+		{"VLAN", "vlan", true},
+		{"STATE", "state"},
+		{"MAC", "mac"},
+		{"MTU", "mtu", true},
+		{"RX PACKETS", "rx_packets", true},
+		{"RX BYTES", "rx_bytes", true},
+		{"ADDRESSES", "addresses"},
+		{NULL},
+	};
+
+	(void)all;
+	print_list(columns, result);
+}
+
+static void print_neighbours(const json_t *result, bool all)
+{
+	static const struct column columns[] = {
+		{"PORT", "port"},
+		{"ADDRESS", "address"},
+		{"MAC", "mac"},
+		{"STATE", "state"},
+		{"AGE S", "age_s", true},
+		{"PACKETS", "packets", true},
+		{"BYTES", "bytes", true},
+		{"ROUTES", "routes", true},
+		{NULL},
+	};
+
+	(void)all;
+	print_list(columns, result);
+}
+
+/* Called for each answer of a long list: the heads come with the first. */
+static void print_routes(const json_t *result, bool all)
+{
+	static const struct column columns[] = {
+		{"PREFIX", "prefix"},
+		{"ORIGIN", "origin"},
+		{"KIND", "kind"},
+		{"PREF", "preference", true},
+		{"METRIC", "metric", true},
+		{"BEST", "best"},
+		{"IN FIB", "installed"},
+		{"PORT", "port"},
+		{"NEXT HOPS", "next_hops"},
+		{NULL},
+	};
+	static struct table t = {.columns = columns};
+
+	(void)all;
+	table_print(&t, json_object_get(result, "routes"));
+}
+
+static void print_workers(const json_t *result, bool all)
+{
+	static const struct column columns[] = {
+		{"WORKER", "id", true},
+		{"CPU", "cpu", true},
+		{"NUMA", "numa", true},
+		{"LCORE", "lcore", true},
+		{"BUSY %", "busy_percent", true},
+		{"PASSES", "passes", true},
+		{"IDLE", "idle", true},
+		{"SLEEPS", "sleeps", true},
+		{"HANDED IN", "handed_in", true},
+		{"HANDED OUT", "handed_out", true},
+		{"RX QUEUES", "rx_queues"},
+		{NULL},
+	};
+
+	(void)all;
+	print_list(columns, result);
+}
+
+/* The rows in which `key` is not 0, or all: a new reference. */
+static json_t *rows_that_count(const json_t *rows, const char *key, bool all)
+{
+	json_t *some = json_array(), *row;
+	size_t i;
+
+	json_array_foreach (rows, i, row) {
+		if (all || json_integer_value(json_object_get(row, key)) != 0)
+			json_array_append(some, row);
+	}
+	return some;
+}
+
+static void print_stages(const json_t *result, bool all)
+{
+	static const struct column columns[] = {
+		{"WORKER", "worker", true},
+		{"STAGE", "stage"},
+		{"CALLS", "calls", true},
+		{"PACKETS", "packets", true},
+		{"PER CALL", "packets_per_call", true},
+		{"CYCLES EACH", "cycles_per_packet", true},
+		{"WHAT", "text"},
+		{NULL},
+	};
+	json_t *rows = rows_that_count(result, "calls", all);
+
+	print_list(columns, rows);
+	json_decref(rows);
+}
+
+static void print_drops(const json_t *result, bool all)
+{
+	static const struct column columns[] = {
+		{"REASON", "reason"}, {"COUNT", "count", true}, {"WHAT", "text"}, {NULL}};
+	json_t *rows = rows_that_count(result, "count", all);
+
+	print_list(columns, rows);
+	json_decref(rows);
+}
+
+/* Adds "nic.imissed" and so on for what is nested; lists, which tell of single workers, not. */
+static void flatten(json_t *rows, const char *prefix, const json_t *object, bool all)
+{
+	const char *key;
+	json_t *value;
+
+	json_object_foreach ((json_t *)(uintptr_t)object, key, value) {
+		char name[96];
+
+		snprintf(name, sizeof(name), "%s%s%s", prefix, *prefix != 0 ? "." : "", key);
+		if (json_is_object(value))
+			flatten(rows, name, value, all);
+		else if (json_is_boolean(value) ||
+			 (json_is_integer(value) && (all || json_integer_value(value) != 0)))
+			json_array_append_new(
+				rows, json_pack("{s:s, s:O}", "name", name, "count", value));
+	}
+}
+
+static void print_counters(const json_t *result, bool all)
+{
+	static const struct column columns[] = {
+		{"COUNTER", "name"}, {"COUNT", "count", true}, {NULL}};
+	json_t *rows = json_array();
+
+	flatten(rows, "", result, all);
+	print_list(columns, rows);
+	json_decref(rows);
+}
+
+static void print_nothing(const json_t *result, bool all)
+{
+	(void)result;
+	(void)all;
+}
+
+static void print_flushed(const json_t *result, bool all)
+{
+	json_int_t n = json_integer_value(json_object_get(result, "flushed"));
+
+	(void)all;
+	printf("%" JSON_INTEGER_FORMAT " neighbour%s forgotten\n", n, n == 1 ? "" : "s");
+}
+
+static void print_diff(const json_t *result, bool all)
+{
+	const char *diff = json_string_value(json_object_get(result, "diff"));
+
+	(void)all;
+	if (diff != NULL)
+		fputs(*diff != 0 ? diff : "no difference\n", stdout);
+}
+
+static void print_saved(const json_t *result, bool all)
+{
+	const char *file = json_string_value(json_object_get(result, "file"));
+
+	(void)all;
+	if (file != NULL)
+		printf("saved to %s\n", file);
+}
+
+static void print_methods(const json_t *result, bool all)
+{
+	json_t *method, *param;
+	size_t i, k;
+
+	(void)all;
+	json_array_foreach (result, i, method) {
+		char *name = table_cell(json_object_get(method, "name"));
+		char *summary = table_cell(json_object_get(method, "summary"));
+
+		printf("%s: %s\n", name, summary);
+		free(name);
+		free(summary);
+		json_array_foreach (json_object_get(method, "params"), k, param) {
+			const char *help = json_string_value(json_object_get(param, "help"));
+
+			printf("  %s%s: %s; %s\n",
+				json_string_value(json_object_get(param, "name")),
+				json_is_true(json_object_get(param, "required")) ? ""
+										 : " (optional)",
+				json_string_value(json_object_get(param, "allowed")), help);
+		}
+	}
+}
+
+const struct command commands[] = {
+	{"show ports", "devices: link, counters, addresses; --all: drivers, queues", "show.ports",
+		print_ports},
+	{"show offloads", "which work is each device's, and which ours", "show.ports",
+		print_offloads},
+	{"show interfaces", "ports and their VLANs", "show.interfaces", print_interfaces},
+	{"show neighbours", "neighbours: MAC, state, what was sent to them", "show.neighbours",
+		print_neighbours, {{"port", ARG_PLACE_MAYBE, "PORT"}}},
+	{"show routes", "routes: all, those within a prefix, or the one that serves an address",
+		"show.routes", print_routes,
+		{
+			{"prefix", ARG_PLACE_MAYBE, "PREFIX"},
+			{"address", ARG_WORD, "ADDRESS"},
+			{"origin", ARG_WORD, "connected|static|operator|kernel"},
+			{"limit", ARG_WORD, "ROWS"},
+		}},
+	{"show workers", "workers: CPU, queues, load", "show.workers", print_workers},
+	{"show stages", "stages: calls, packets, cycles; --all: also those never called",
+		"show.stages", print_stages},
+	{"show counters", "the books, counters, NIC drops, buffers; --all: also zeros",
+		"show.counters", print_counters},
+	{"show drops", "why packets were dropped; --all: every reason there is", "show.drops",
+		print_drops},
+	{"show methods", "what the control socket can be asked, for programs", "rpc.list",
+		print_methods},
+
+	{"route add", "adds a route; several gateways share its flows", "route.add", print_nothing,
+		{
+			{"prefix", ARG_PLACE, "PREFIX"},
+			{"via", ARG_WORDS, "GATEWAY"},
+			{"blackhole", ARG_FLAG},
+			{"unreachable", ARG_FLAG},
+			{"metric", ARG_WORD, "N"},
+			{"preference", ARG_WORD, "N"},
+		}},
+	{"route del", "withdraws a route that was added", "route.del", print_nothing,
+		{{"prefix", ARG_PLACE, "PREFIX"}}},
+	{"neighbour add", "adds a neighbour that does not age", "neighbour.add", print_nothing,
+		{
+			{"address", ARG_PLACE, "ADDRESS"},
+			{"mac", ARG_PLACE, "MAC"},
+			{"port", ARG_PLACE, "PORT"},
+		}},
+	{"neighbour del", "forgets a neighbour", "neighbour.del", print_nothing,
+		{{"address", ARG_PLACE, "ADDRESS"}, {"port", ARG_PLACE, "PORT"}}},
+	{"neighbour flush", "forgets what was learnt, on one port or all", "neighbour.flush",
+		print_flushed, {{"port", ARG_PLACE_MAYBE, "PORT"}}},
+
+	{"config diff", "what a file would change", "config.diff", print_diff,
+		{{"file", ARG_FILE, "FILE"}}},
+	{"config apply", "makes a file the configuration, or says what is wrong with it",
+		"config.apply", print_diff, {{"file", ARG_FILE, "FILE"}}},
+	{"config rollback", "back to the configuration before the last apply", "config.rollback",
+		print_diff},
+	{"config save", "writes the configuration, with routes and neighbours that were added",
+		"config.save", print_saved, {{"file", ARG_FILE_MAYBE, "FILE"}}},
+};
+const size_t n_commands = sizeof(commands) / sizeof(*commands);

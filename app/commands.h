@@ -1,0 +1,44 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * commands: what millctl understands, in one list: words, the method they call, how their
+ * arguments become its parameters, and how its result is printed. Help derives from it.
+ */
+#ifndef APP_COMMANDS_H
+#define APP_COMMANDS_H
+
+#include <jansson.h>
+
+#include <stdbool.h>
+#include <stddef.h>
+
+#define COMMAND_ARGS 8
+
+enum arg_kind {
+	ARG_PLACE,	 /* PREFIX: by its place */
+	ARG_PLACE_MAYBE, /* the same, may be left out */
+	ARG_WORD,	 /* `metric N`: a keyword and a value */
+	ARG_WORDS,	 /* `via GW`: may come several times */
+	ARG_FLAG,	 /* `blackhole`: a keyword by itself */
+	ARG_FILE,	 /* by its place: a file, whose name and text are sent */
+	ARG_FILE_MAYBE,	 /* by its place: a file that the daemon writes; its name is sent */
+};
+
+struct arg {
+	const char *name; /* the parameter's, and the keyword */
+	enum arg_kind kind;
+	const char *shown; /* the value in a usage line: "GW" */
+};
+
+struct command {
+	const char *words; /* "route add" */
+	const char *help;
+	const char *method;
+	/* all: the operator asked for what is usually left out, --all */
+	void (*print)(const json_t *result, bool all);
+	struct arg args[COMMAND_ARGS]; /* up to the first without a name */
+};
+
+extern const struct command commands[];
+extern const size_t n_commands;
+
+#endif

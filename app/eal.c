@@ -1,0 +1,404 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* EAL's arguments from the configuration; which CPU is whose; pools and workers. */
+#include "eal.h"
+
+#include "base/log.h"
+#include "base/numa.h"
+#include "net/net.h"
+
+#include <rte_eal.h>
+#include <rte_errno.h>
+#include <rte_launch.h>
+#include <rte_lcore.h>
+#include <rte_mbuf.h>
+
+#include <dirent.h>
+#include <errno.h>
+#include <sched.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#define ARGS	   (2 * PORT_MAX + 32)
+#define ARG_SIZE   1024 /* --lcores with WORKER_MAX of them is the longest */
+#define POOL_CACHE 256
+
+/* bytes */
+#define HUGE_PAGE	 (2u << 20)
+#define SMALL_PAGE	 4096u
+#define BUFFER_HEAD	 192u	     /* of a packet buffer: its rte_mbuf, and the pool's word */
+#define DESCRIPTOR_BYTES 64u	     /* of a queue: the device's and the driver's */
+#define SPARE		 (48u << 20) /* drivers and EAL itself */
+
+static struct {
+	char text[ARGS][ARG_SIZE];
+	char *list[ARGS + 1];
+	int n;
+} args;
+
+/* Which CPU runs what. */
+static struct {
+	uint32_t control;
+	uint32_t worker[WORKER_MAX];
+	uint32_t n_workers;
+	bool shared;
+} cpus;
+
+static char runtime_dir[256];
+
+static void arg(const char *fmt, ...) __attribute__((format(printf, 1, 2)));
+static void arg(const char *fmt, ...)
+{
+	va_list ap;
+
+	if (args.n == ARGS)
+		return;
+	va_start(ap, fmt);
+	vsnprintf(args.text[args.n], sizeof(args.text[0]), fmt, ap);
+	va_end(ap);
+	args.list[args.n] = args.text[args.n];
+	args.n++;
+}
+
+/* The CPUs that this process may use, in order. */
+static uint32_t usable_cpus(uint32_t cpu[CPU_SETSIZE])
+{
+	cpu_set_t set;
+	uint32_t n = 0;
+
+	if (sched_getaffinity(0, sizeof(set), &set) < 0)
+		return 0;
+	for (uint32_t i = 0; i < CPU_SETSIZE; i++)
+		if (CPU_ISSET(i, &set))
+			cpu[n++] = i;
+	return n;
+}
+
+static bool is_usable(const uint32_t *cpu, uint32_t n, uint32_t wanted)
+{
+	for (uint32_t i = 0; i < n; i++)
+		if (cpu[i] == wanted)
+			return true;
+	return false;
+}
+
+/* The CPU asked for, or the first of the usable that is free; round again when none is. */
+static uint32_t choose(uint32_t wanted, const uint32_t *cpu, uint32_t n, cpu_set_t *taken)
+{
+	if (wanted != CONF_CPU_AUTO)
+		return wanted;
+	for (uint32_t i = 0; i < n; i++) {
+		if (!CPU_ISSET(cpu[i], taken)) {
+			CPU_SET(cpu[i], taken);
+			return cpu[i];
+		}
+	}
+	CPU_ZERO(taken);
+	return choose(wanted, cpu, n, taken);
+}
+
+static void choose_cpus(const struct system_conf *s, const uint32_t *cpu, uint32_t n)
+{
+	cpu_set_t taken;
+
+	CPU_ZERO(&taken);
+	if (s->control_cpu != CONF_CPU_AUTO)
+		CPU_SET(s->control_cpu, &taken);
+	for (uint32_t i = 0; i < s->n_workers; i++)
+		if (s->worker_cpu[i] != CONF_CPU_AUTO)
+			CPU_SET(s->worker_cpu[i], &taken);
+	cpus.control = choose(s->control_cpu, cpu, n, &taken);
+	cpus.n_workers = s->n_workers;
+	for (uint32_t i = 0; i < s->n_workers; i++)
+		cpus.worker[i] = choose(s->worker_cpu[i], cpu, n, &taken);
+}
+
+/* Who runs where; the file's word is taken, or refused. */
+static int place(const struct system_conf *s)
+{
+	uint32_t cpu[CPU_SETSIZE], n = usable_cpus(cpu);
+
+	if (n == 0)
+		return -errno;
+	choose_cpus(s, cpu, n);
+	if (!is_usable(cpu, n, cpus.control)) {
+		log_error("system.control: this process may not use CPU %u", cpus.control);
+		return -EINVAL;
+	}
+	for (uint32_t i = 0; i < s->n_workers; i++) {
+		if (!is_usable(cpu, n, cpus.worker[i])) {
+			log_error(
+				"system.workers: this process may not use CPU %u", cpus.worker[i]);
+			return -EINVAL;
+		}
+		for (uint32_t j = 0; j < i; j++)
+			if (cpus.worker[j] == cpus.worker[i])
+				cpus.shared = true;
+		if (cpus.worker[i] == cpus.control)
+			cpus.shared = true;
+	}
+	return 0;
+}
+
+bool eal_shares_cpu(void)
+{
+	return cpus.shared;
+}
+
+static void arg_lcores(void)
+{
+	char text[ARG_SIZE - sizeof("--lcores=")];
+	size_t used = (size_t)snprintf(text, sizeof(text), "0@%u", cpus.control);
+
+	for (uint32_t i = 0; i < cpus.n_workers && used < sizeof(text); i++)
+		used += (size_t)snprintf(
+			text + used, sizeof(text) - used, ",%u@%u", i + 1, cpus.worker[i]);
+	arg("--lcores=%s", text);
+	arg("--main-lcore=0");
+}
+
+static uint64_t free_hugepages(void)
+{
+	FILE *f = fopen("/sys/kernel/mm/hugepages/hugepages-2048kB/free_hugepages", "r");
+	unsigned long n = 0;
+
+	if (f == NULL)
+		return 0;
+	if (fscanf(f, "%lu", &n) != 1)
+		n = 0;
+	fclose(f);
+	return n;
+}
+
+/*
+ * What a packet buffer takes of pages of that size: rte_mempool lets none of them cross a page's
+ * end, so that of ordinary pages one buffer takes one.
+ */
+static uint64_t buffer_bytes(const struct conf *c, uint64_t page)
+{
+	uint64_t object = c->system.limits.mbuf_size + RTE_PKTMBUF_HEADROOM + BUFFER_HEAD;
+
+	return object <= page ? page / (page / object) : RTE_ALIGN_CEIL(object, page);
+}
+
+static uint64_t memory_needed(const struct conf *c, uint64_t page)
+{
+	uint64_t need = c->system.limits.mbufs * buffer_bytes(c, page) + SPARE;
+
+	for (uint32_t i = 0; i < c->ports.n; i++)
+		need += (uint64_t)c->system.n_workers * DESCRIPTOR_BYTES *
+			(c->ports.list[i].rx_descriptors + c->ports.list[i].tx_descriptors);
+	return c->system.memory != 0 ? c->system.memory : need;
+}
+
+static int arg_memory(const struct conf *c)
+{
+	uint64_t need = memory_needed(c, HUGE_PAGE), have = free_hugepages() * HUGE_PAGE;
+	bool huge = c->system.hugepages == HUGEPAGES_ON ||
+		    (c->system.hugepages == HUGEPAGES_AUTO && have >= need);
+
+	if (huge && have < need) {
+		log_error("system.hugepages: %lu MiB of 2 MiB pages are free, %lu are needed "
+			  "(echo N > /proc/sys/vm/nr_hugepages)",
+			(unsigned long)(have >> 20), (unsigned long)(need >> 20));
+		return -ENOMEM;
+	}
+	if (huge) {
+		arg("--in-memory");
+		return 0;
+	}
+	arg("--no-huge");
+	arg("-m");
+	arg("%lu", (unsigned long)((memory_needed(c, SMALL_PAGE) >> 20) + 1));
+	if (c->system.hugepages == HUGEPAGES_AUTO)
+		log_notice("no hugepages: packets are slower (reserve %lu of 2 MiB)",
+			(unsigned long)(need / HUGE_PAGE + 1));
+	return 0;
+}
+
+/* The PCI devices that the configuration names, in ports and in bonds; no other is probed. */
+static void arg_devices(const struct conf *c)
+{
+	bool any = false;
+
+	for (uint32_t i = 0; i < c->ports.n; i++) {
+		const struct port_conf *p = &c->ports.list[i];
+
+		if (p->kind == PORT_PCI)
+			arg("--allow=%s", p->device);
+		any |= p->kind == PORT_PCI;
+		for (uint32_t k = 0; k < p->n_members; k++) {
+			if (strncmp(p->members[k], "net_", 4) == 0)
+				continue;
+			arg("--allow=%s", p->members[k]);
+			any = true;
+		}
+	}
+	if (!any)
+		arg("--no-pci");
+}
+
+/* Two instances with two control sockets live side by side. */
+static void arg_prefix(const struct conf *c)
+{
+	uint32_t hash = 2166136261u; /* FNV-1a */
+
+	for (const char *p = c->system.control_socket; *p != '\0'; p++)
+		hash = (hash ^ (uint8_t)*p) * 16777619u;
+	arg("--file-prefix=millrace-%08x", hash);
+}
+
+int eal_start(const struct conf *c)
+{
+	int rc = place(&c->system);
+
+	if (rc < 0)
+		return rc;
+	arg("millrace");
+	arg_lcores();
+	rc = arg_memory(c);
+	if (rc < 0)
+		return rc;
+	arg_devices(c);
+	arg_prefix(c);
+	arg("--single-file-segments");
+	/* net_tap complains of a queueing discipline that it can do without; a TAP that really
+	 * fails is reported by the port */
+	arg("--log-level=pmd.net.tap:critical");
+	arg("--log-level=lib.telemetry:error");
+	if (rte_eal_init(args.n, args.list) < 0) {
+		log_error("DPDK did not start: %s", rte_strerror(rte_errno));
+		return -rte_errno;
+	}
+	snprintf(runtime_dir, sizeof(runtime_dir), "%s", rte_eal_get_runtime_dir());
+	return 0;
+}
+
+/*
+ * As rte_pktmbuf_pool_create() has it, but for the flag. Without hugepages no device reads memory
+ * by itself, so that buffers need not stay clear of the borders of pages: of 4 KiB each would take
+ * one, and net_af_xdp (22.11), which counts on a pool without gaps, would not reach the last ones.
+ */
+static struct rte_mempool *pool_new(const char *name, const struct net_limits *limits, int node)
+{
+	uint16_t room = (uint16_t)(limits->mbuf_size + RTE_PKTMBUF_HEADROOM);
+	struct rte_pktmbuf_pool_private private = {.mbuf_data_room_size = room};
+
+	return rte_mempool_create(name, limits->mbufs, (unsigned int)sizeof(struct rte_mbuf) + room,
+		POOL_CACHE, sizeof(private), rte_pktmbuf_pool_init, &private, rte_pktmbuf_init,
+		NULL, node, rte_eal_has_hugepages() ? 0 : RTE_MEMPOOL_F_NO_IOVA_CONTIG);
+}
+
+static int make_pool(struct net *net, int node)
+{
+	char name[32];
+
+	if (net->pool[node] != NULL)
+		return 0;
+	snprintf(name, sizeof(name), "packets_%d", node);
+	net->pool[node] = pool_new(name, &net->limits, node);
+	if (net->pool[node] != NULL)
+		return 0;
+	log_error("no memory for %u packet buffers of %u bytes (system.memory)", net->limits.mbufs,
+		net->limits.mbuf_size);
+	return -ENOMEM;
+}
+
+int eal_make_workers(struct net *net, const struct conf *c)
+{
+	bool adaptive = c->system.idle == IDLE_ADAPTIVE || cpus.shared;
+
+	net->n_workers = (uint16_t)cpus.n_workers;
+	for (uint32_t i = 0; i < OWNER_MAP; i++)
+		net->owner[i] = (uint8_t)(i % cpus.n_workers);
+	if (cpus.shared && c->system.idle == IDLE_POLL)
+		log_warning("control or workers share a CPU: idle workers sleep all the same");
+	for (uint16_t i = 0; i < net->n_workers; i++) {
+		int node = numa_of_cpu(cpus.worker[i]);
+		int rc = make_pool(net, node);
+
+		if (rc < 0)
+			return rc;
+		net->worker[i] = worker_new(net, i, i + 1, node, net->pool[node]);
+		if (net->worker[i] == NULL) {
+			log_error("no memory for worker %u", i);
+			return -ENOMEM;
+		}
+		atomic_store(&net->worker[i]->adaptive, adaptive);
+	}
+	return 0;
+}
+
+struct launch {
+	struct worker *w;
+	pipeline_fn *pipeline;
+};
+static struct launch launches[WORKER_MAX];
+
+static int lcore_main(void *arg_)
+{
+	struct launch *l = arg_;
+
+	worker_loop(l->w, l->pipeline);
+	return 0;
+}
+
+int eal_launch(struct net *net, pipeline_fn *pipeline)
+{
+	for (uint16_t i = 0; i < net->n_workers; i++) {
+		launches[i] = (struct launch){net->worker[i], pipeline};
+		int rc = rte_eal_remote_launch(lcore_main, &launches[i], net->worker[i]->lcore);
+
+		if (rc < 0)
+			return rc;
+	}
+	return 0;
+}
+
+void eal_stop_workers(struct net *net)
+{
+	for (uint16_t i = 0; i < net->n_workers; i++) {
+		if (net->worker[i] == NULL)
+			continue;
+		atomic_store(&net->worker[i]->stop, true);
+		bell_ring(&net->worker[i]->bell);
+	}
+	rte_eal_mp_wait_lcore();
+}
+
+void eal_free_workers(struct net *net)
+{
+	for (uint16_t i = 0; i < net->n_workers; i++) {
+		worker_free_all(net->worker[i]);
+		net->worker[i] = NULL;
+	}
+	for (int i = 0; i < RTE_MAX_NUMA_NODES; i++) {
+		rte_mempool_free(net->pool[i]);
+		net->pool[i] = NULL;
+	}
+}
+
+/* EAL leaves its files behind: they are ours alone, named after our control socket. */
+static void remove_runtime_dir(void)
+{
+	DIR *d = opendir(runtime_dir);
+	struct dirent *entry;
+
+	if (d == NULL)
+		return;
+	while ((entry = readdir(d)) != NULL)
+		if (entry->d_name[0] != '.')
+			unlinkat(dirfd(d), entry->d_name, 0);
+	closedir(d);
+	rmdir(runtime_dir);
+}
+
+void eal_end(void)
+{
+	if (runtime_dir[0] == '\0')
+		return; /* it did not start */
+	rte_eal_cleanup();
+	remove_runtime_dir();
+}

@@ -1,0 +1,90 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* The registry: everything that can be asked of the process, in one list. */
+#include "changes.h"
+#include "method.h"
+#include "neighbours.h"
+#include "net/adj.h"
+#include "routes.h"
+#include "show.h"
+
+static json_t *list_methods(struct app *app, struct call *call)
+{
+	(void)app;
+	(void)call;
+	return method_list(&methods);
+}
+
+static const struct method list[] = {
+	{"rpc.list", "every method with its parameters", list_methods, true},
+
+	{"show.ports", "devices: link, counters, addresses, offloads", show_ports, true},
+	{"show.interfaces", "ports and their VLANs: state, addresses, packets in", show_interfaces,
+		true},
+	{"show.neighbours", "neighbours with MAC, state, and what was sent to them",
+		neighbours_show, true,
+		{
+			{"port", PARAM_STRING, .help = "of this port only"},
+			{"limit", PARAM_INTEGER, false, 1, NEIGHBOURS_LIMIT,
+				.help = "rows of the answer (10000)"},
+			{"offset", PARAM_INTEGER, false, 0, UINT32_MAX,
+				.help = "rows left out before"},
+		}},
+	{"show.routes", "routes of every origin, and whether they are in force", routes_show, true,
+		{
+			{"prefix", PARAM_PREFIX, .help = "only what lies within it"},
+			{"address", PARAM_ADDRESS, .help = "only the route that serves it"},
+			{"origin", PARAM_CHOICE, .words = "connected|static|operator|kernel",
+				.help = "only of this origin"},
+			{"limit", PARAM_INTEGER, false, 1, 10000,
+				.help = "about how many rows the answer has (1000)"},
+			{"cursor", PARAM_INTEGER, false, 0, UINT32_MAX,
+				.help = "where to go on: `next` of the answer before"},
+		}},
+	{"show.workers", "workers: CPU, queues, load", show_workers, true},
+	{"show.stages", "stages of each worker: calls, packets, cycles", show_stages, true},
+	{"show.counters", "the books, every counter, NIC drops, buffers", show_counters, true},
+	{"show.drops", "every reason for which packets are dropped, with its count", show_drops,
+		true},
+
+	{"route.add", "adds a route until the process ends (config.save keeps it)", routes_add,
+		false,
+		{
+			{"prefix", PARAM_PREFIX, true, .help = "the destinations"},
+			{"via", PARAM_ADDRESSES, false, 1, GROUP_MEMBERS,
+				.help = "gateways; several share the flows"},
+			{"blackhole", PARAM_BOOLEAN, .help = "packets are dropped silently"},
+			{"unreachable", PARAM_BOOLEAN, .help = "packets are dropped, senders told"},
+			{"metric", PARAM_INTEGER, false, 0, UINT32_MAX,
+				.help = "lower wins among equal preferences (0)"},
+			{"preference", PARAM_INTEGER, false, 0, 255, .help = "lower wins (1)"},
+		}},
+	{"route.del", "withdraws a route that was added", routes_del, false,
+		{{"prefix", PARAM_PREFIX, true, .help = "the destinations"}}},
+
+	{"neighbour.add", "adds a neighbour that is not asked for and does not age", neighbours_add,
+		false,
+		{{"port", PARAM_STRING, true, .help = "a port or VLAN, as configured"},
+			{"address", PARAM_ADDRESS, true, .help = "the neighbour's"},
+			{"mac", PARAM_MAC, true, .help = "its MAC address"}}},
+	{"neighbour.del", "forgets a neighbour", neighbours_del, false,
+		{{"port", PARAM_STRING, true, .help = "a port or VLAN, as configured"},
+			{"address", PARAM_ADDRESS, true, .help = "the neighbour's"}}},
+	{"neighbour.flush", "forgets the neighbours that were learnt", neighbours_flush, false,
+		{{"port", PARAM_STRING, .help = "of this port only"}}},
+
+	{"config.diff", "what a configuration would change", changes_diff, true,
+		{{"file", PARAM_STRING, true,
+			 .help = "its name; the daemon reads it if there is no text"},
+			{"text", PARAM_STRING, .help = "its text"}}},
+	{"config.apply", "makes a configuration the one in force, or changes nothing",
+		changes_apply, false,
+		{{"file", PARAM_STRING, true,
+			 .help = "its name; the daemon reads it if there is no text"},
+			{"text", PARAM_STRING, .help = "its text"}}},
+	{"config.rollback", "back to the configuration before the last apply", changes_rollback,
+		false},
+	{"config.save", "writes the configuration with what was added by hand", changes_save, false,
+		{{"file", PARAM_STRING, .help = "the file that the process was started with"}}},
+};
+
+const struct registry methods = {list, sizeof(list) / sizeof(*list)};

@@ -1,0 +1,44 @@
+# SPDX-License-Identifier: BSD-3-Clause
+"""Fixtures: a router for each module (its CONFIG laid over the lab's), or one for a single test."""
+import pytest
+
+from support import lab
+
+
+def pytest_configure(config):
+    config.addinivalue_line("markers", "end_to_end: also run with the binary under sanitizers")
+
+
+@pytest.fixture(scope="session", autouse=True)
+def clean_machine():
+    lab.clear_dead_runs()
+
+
+@pytest.fixture(scope="module")
+def module_router(request):
+    router = lab.Router(getattr(request.module, "CONFIG", None))
+    yield router
+    router.stop()
+
+
+@pytest.fixture
+def router(module_router):
+    """The module's router, with nothing under way."""
+    for port in module_router.ports.values():
+        port.drain()
+    yield module_router
+    module_router.check_books()
+
+
+@pytest.fixture
+def make_router():
+    """make_router(changes): a router of the test's own."""
+    made = []
+
+    def make(*args, **options):
+        made.append(lab.Router(*args, **options))
+        return made[-1]
+
+    yield make
+    for router in made:
+        router.stop()

@@ -1,0 +1,188 @@
+# SPDX-License-Identifier: BSD-3-Clause
+"""A new configuration while packets flow: all of it, or nothing, and no packet is lost to it."""
+import json
+import re
+import signal
+import subprocess
+import threading
+
+import pytest
+from scapy.layers.inet import IP, UDP
+
+from support import lab
+
+ROUTE = {"prefix": "203.0.113.0/24", "via": "198.18.1.1"}
+CHANGES = [
+    {},
+    {"routes": [{"prefix": f"100.{n}.0.0/16", "via": "198.18.1.1"} for n in range(64, 128)]},
+    {"services": {"echo": {"kind": "udp-echo", "listen": "0.0.0.0:7"}}},
+    {"ports": {"lan": {"vlans": {10: {"addresses": ["198.18.10.254/24"]},
+                                 20: {"addresses": ["198.18.20.254/24"], "mtu": 1280}}}}},
+    {"ports": {"wan": {"addresses": ["198.18.1.254/24", "198.18.4.254/24"]}}},
+    {"ports": {"wan": {"mss_clamp": "auto", "urpf": "strict"}}},
+    {"system": {"log_level": "detail", "loopback": ["198.18.255.1"]},
+     "icmp": {"error_rate": 10}, "neighbours": {"age": "5m"}, "reassembly": {"timeout": "1s"}},
+    {"neighbours": {"static": [
+        {"port": "lan", "address": "198.18.0.9", "mac": "02:00:00:00:00:09"}]}},
+]
+
+
+def apply(router, changes):
+    path = router.path / "next.yaml"
+    path.write_text(json.dumps(lab.merged(router.conf, changes), indent=2))
+    return router.ctl("config", "apply", str(path))
+
+
+def diff(router, path):
+    return router.ctl("config", "diff", str(path))["diff"]
+
+
+def prefixes(router):
+    return {route["prefix"] for route in router.ctl("show", "routes")["routes"]}
+
+
+def links(router):
+    return {port["name"]: port["link"] for port in router.ctl("show", "ports")}
+
+
+def is_test_packet(frame):
+    return frame[12:14] == b"\x08\x00" and frame[23] == 17
+
+
+@pytest.mark.parametrize("workers", [1, 2])
+def test_no_packet_is_lost(make_router, workers):
+    """Some thousand packets a second in each direction, and a change every tenth of a second."""
+    router = make_router({"system": {"workers": workers}})
+    before, failures, ended = router.drops(), [], threading.Event()
+
+    def change():
+        try:
+            for turn in range(4 * len(CHANGES)):
+                apply(router, CHANGES[turn % len(CHANGES)])
+                ended.wait(0.1)
+        except lab.CtlError as failure:
+            failures.append(failure)
+        ended.set()
+
+    ways = [(a, b, bytes(a.to(b.ip) / UDP(sport=4000, dport=9)))
+            for a, b in ((router.lan, router.wan), (router.wan, router.lan))]
+    sent, received = 0, {"lan": 0, "wan": 0}
+    changer = threading.Thread(target=change)
+    changer.start()
+    while not ended.is_set():
+        for a, b, frame in ways:
+            a.socket.send(frame)
+            while (seen := b.recv_bytes()) is not None:
+                received[b.name] += is_test_packet(seen)
+        sent += 1
+        ended.wait(0.0004)
+    for _, b, _ in ways:
+        while (seen := b.recv_bytes(0.5)) is not None:
+            received[b.name] += is_test_packet(seen)
+    changer.join()
+    assert not failures and sent > 1000
+    assert received == {"lan": sent, "wan": sent}
+    assert lab.moved(before, router.drops()) == {}
+
+
+BAD = """system:
+  workers: 0
+ports:
+  lan: {vdev: net_null0, addresses: [198.18.0.256/24]}
+  wan: {vdev: net_null1, mtu: 10}
+routes:
+  - {prefix: 0.0.0.0/0, via: 10.0.0.1}
+nonsense: 1
+"""
+
+
+def test_errors_change_nothing(make_router):
+    router = make_router()
+    bad = router.path / "bad.yaml"
+    bad.write_text(BAD)
+    done = subprocess.run([lab.BUILD / "app/millctl", "--socket", router.socket, "config", "apply",
+                           bad], capture_output=True, text=True, timeout=20)
+    lines = done.stderr.splitlines()
+    assert done.returncode == 1 and done.stdout == ""
+    assert len(lines) >= 4 and all(re.match(rf"{bad}:\d+:\d+: [\w.\[\]]+: .+", x) for x in lines)
+    assert diff(router, router.file) == ""
+    router.echo(router.lan)
+
+
+@pytest.mark.parametrize("changes, sentence", [
+    ({"system": {"workers": 2}}, "only with a restart"),
+    ({"system": {"limits": {"routes": 99}}}, "only with a restart"),
+    ({"ports": {"wan": {"queues": 2}}}, "need a restart, or another name"),
+    ({"ports": {"wan": {"tap": None, "vdev": "net_null0"}}}, "need a restart, or another name"),
+    ({"ports": {"dmz": {"tap": {"netns": "mrt-none", "iface": "dmz0"}}}}, "cannot be entered"),
+], ids=["workers", "limits", "queues", "device", "namespace"])
+def test_refused_with_a_sentence(router, changes, sentence):
+    with pytest.raises(lab.CtlError, match=sentence):
+        apply(router, changes)
+    assert diff(router, router.file) == ""
+    router.settle()
+
+
+def test_rollback(make_router):
+    router = make_router()
+    before = prefixes(router)
+    with pytest.raises(lab.CtlError, match="nothing was applied"):
+        router.ctl("config", "rollback")
+    assert "203.0.113.0/24" in apply(router, {"routes": [ROUTE]})["diff"]
+    assert prefixes(router) == before | {"203.0.113.0/24"}
+    router.ctl("config", "rollback")
+    assert prefixes(router) == before and diff(router, router.file) == ""
+    router.ctl("config", "rollback")  # undoes the rollback
+    assert prefixes(router) == before | {"203.0.113.0/24"}
+
+
+def test_saved_and_started_from(make_router):
+    router = make_router({"services": {"echo": {"kind": "udp-echo", "listen": "0.0.0.0:7"}}})
+    apply(router, {"routes": [ROUTE]})
+    router.ctl("route", "add", "100.64.0.0/10", "blackhole")
+    router.ctl("neighbour", "add", "198.18.0.77", "02:00:00:00:00:77", "lan")
+    before, saved = prefixes(router), router.path / "saved.yaml"
+    router.ctl("config", "save", str(saved))
+    assert lab.sh(lab.BUILD / "app/millrace", "--check", saved).endswith("good\n")
+
+    router.daemon.send_signal(signal.SIGTERM)
+    assert router.daemon.wait(10) == 0
+    router.file = saved
+    router.start()
+    router.await_ready()
+    router.introduce()
+    assert prefixes(router) == before and diff(router, saved) == ""
+    assert "198.18.0.77" in {row["address"] for row in router.ctl("show", "neighbours")}
+
+
+def test_hangup_reads_the_file_again(make_router):
+    router = make_router()
+    before = prefixes(router)
+    router.file.write_text(json.dumps(lab.merged(router.conf, {"routes": [ROUTE]})))
+    router.daemon.send_signal(signal.SIGHUP)
+    router.wait_until(lambda: prefixes(router) == before | {"203.0.113.0/24"}, 5, "the route")
+    router.file.write_text(BAD)
+    router.daemon.send_signal(signal.SIGHUP)
+    router.wait_until(lambda: "stays as it was" in router.words(), 5, "its refusal in the log")
+    assert f"{router.file}:" in router.words()
+    assert prefixes(router) == before | {"203.0.113.0/24"}
+
+
+def test_port_comes_and_goes(make_router):
+    router = make_router()
+    conf = {"addresses": ["198.18.7.254/24"]}
+    dmz = router.ports["dmz"] = lab.Port("dmz", conf, 7)
+    for _ in range(2):
+        apply(router, {"ports": {"dmz": conf}})
+        router.wait_until(lambda: links(router).get("dmz") == "up", 5, "the new port is up")
+        dmz.open()
+        dmz.introduce()
+        router.lan.send(router.lan.to(dmz.ip) / UDP(dport=9))
+        dmz.expect(lambda f: UDP in f and f[IP].src == router.lan.ip)
+        apply(router, {})
+        assert links(router).keys() == {"lan", "wan"}
+        router.wait_until(lambda: "dmz0" not in dmz.namespace.run("ip", "link").stdout, 5,
+                          "its device is gone")
+    del router.ports["dmz"]
+    dmz.close()
+    router.settle()

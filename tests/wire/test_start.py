@@ -1,0 +1,231 @@
+# SPDX-License-Identifier: BSD-3-Clause
+"""Starts that cannot be, ends at any time, and the shipped configurations."""
+import json
+import re
+import signal
+import socket
+import subprocess
+import time
+from pathlib import Path
+
+import pytest
+from scapy.layers.inet import UDP
+
+from support import lab
+
+MILLRACE = lab.BUILD / "app/millrace"
+SHIPPED = sorted((lab.TOP / "config").glob("*.yaml"))
+NULL = {"lan": {"vdev": "net_null0", "addresses": ["198.18.0.254/24"]}}
+
+
+@pytest.fixture
+def write(tmp_path):
+    """write(changes): a configuration of one null device with changes, as a file."""
+    def file(changes=None, name="millrace.yaml"):
+        conf = {"system": {"hugepages": "off", "control_socket": str(tmp_path / "ctl.sock"),
+                           "limits": {"routes": 65536, "mbufs": 4096}}, "ports": NULL}
+        path = tmp_path / name
+        path.write_text(json.dumps(lab.merged(conf, changes or {})))
+        return path
+    return file
+
+
+def run(*words, **options):
+    return subprocess.run([*map(str, words)], capture_output=True, text=True,
+                          stdin=subprocess.DEVNULL, timeout=30, **options)
+
+
+def refused(done, sentence):
+    """It ended by itself with status 1 and this sentence, and nothing of it is left."""
+    assert done.returncode == 1 and re.search(sentence, done.stderr), done
+    return done
+
+
+# --- what cannot start ---
+
+def test_every_error_at_once(tmp_path):
+    file = tmp_path / "bad.yaml"
+    file.write_text("system: {workers: 0, control_socket: here}\n"
+                    "ports:\n  lan: {vdev: net_null0, mtu: 10, addresses: [198.18.0.300/24]}\n"
+                    "  wan: {tap: {}}\nroutes:\n  - {prefix: 0.0.0.0/0}\nnonsense: 1\n")
+    for words in [MILLRACE, file], [MILLRACE, "--check", file]:
+        lines = refused(run(*words), "nonsense").stderr.splitlines()
+        assert len(lines) >= 6, lines
+        assert all(re.match(rf"{file}:\d+:\d+: [\w.\[\]]+: .+", line) for line in lines), lines
+
+
+@pytest.mark.parametrize("changes, sentence", [
+    ({"ports": {"lan": {"vdev": None, "pci": "0000:7f:00.0"}}}, "no DPDK driver took|vfio-pci"),
+    ({"ports": {"lan": {"vdev": None, "tap": {"netns": "mrt-none", "iface": "x"}}}},
+     "its network namespace cannot be entered: No such file"),
+    ({"ports": {"lan": {"vdev": "net_nonsense0"}}}, "the device could not be made"),
+    ({"system": {"workers": [900]}}, "may not use CPU 900"),
+    ({"system": {"control": 900}}, "may not use CPU 900"),
+    ({"system": {"memory": "16M", "limits": {"mbufs": 65536}}}, "no memory for 65536 packet buffers"),
+], ids=["pci", "namespace", "driver", "worker", "control", "memory"])
+def test_refused_with_a_sentence(write, tmp_path, changes, sentence):
+    refused(run(MILLRACE, write(changes)), sentence)
+    assert not (tmp_path / "ctl.sock").exists()
+
+
+def test_needs_root(write, tmp_path):
+    tmp_path.chmod(0o755)
+    for folder in tmp_path.parents[:-2]:
+        folder.chmod(folder.stat().st_mode | 0o111)
+    file = write()
+    file.chmod(0o644)
+    refused(run("setpriv", "--reuid", "nobody", "--regid", "nogroup", "--clear-groups",
+                MILLRACE, file), "needs root")
+
+
+@pytest.mark.parametrize("words", [[], ["a", "b"], ["--nonsense"]])
+def test_usage(words):
+    done = run(MILLRACE, *words)
+    assert done.returncode == 2 and "usage:" in done.stderr
+
+
+def test_second_start(make_router, write):
+    router = make_router()
+    refused(run(MILLRACE, router.file), "another millrace listens on")
+    taps = {"lan": {"vdev": None, "tap": router.conf["ports"]["lan"]["tap"]}}
+    refused(run(MILLRACE, write({"ports": taps})), "the TAP could not be made: File exists")
+    router.settle()
+
+
+# --- what does ---
+
+def test_reference_loads(tmp_path):
+    file = tmp_path / "reference.yaml"
+    file.write_text(lab.sh(MILLRACE, "--config-reference"))
+    assert run(MILLRACE, "--check", file).returncode == 0
+
+
+@pytest.mark.parametrize("file", SHIPPED, ids=[file.stem for file in SHIPPED])
+def test_shipped(file, tmp_path):
+    """Each shipped file is good, and boots; null devices stand in for cards and interfaces."""
+    assert run(MILLRACE, "--check", file).returncode == 0
+    numbers = iter(range(10, 20))
+    text = re.sub(r"(pci|vdev): \"?[^\s,}]*(,[^\"]*)?\"?|tap: {.*?}",
+                  lambda _: f"vdev: \"net_null{next(numbers)},no-rx=1\"", file.read_text())
+    text = re.sub(r"(?m)^ *members:.*\n|^ *control_socket:.*\n| *hugepages:.*\n", "", text)
+    text = re.sub(r"(?m)^system:.*\n", "", text)
+    assert "net_null10" in text
+    ours = f"system:\n  control_socket: {tmp_path}/ctl.sock\n  hugepages: off\n"
+    boots(tmp_path, ours + text)
+
+
+def boots(tmp_path, text):
+    file, sock = tmp_path / "boot.yaml", tmp_path / "ctl.sock"
+    file.write_text(text)
+    daemon = subprocess.Popen(["setpriv", "--pdeathsig", "KILL", MILLRACE, file],
+                              stdin=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True)
+    try:
+        wait_for_answer(sock)
+        daemon.send_signal(signal.SIGTERM)
+        said = daemon.communicate(timeout=10)[1]
+        assert daemon.returncode == 0 and not sock.exists(), said
+    finally:
+        daemon.kill()
+        daemon.communicate()
+
+
+def wait_for_answer(sock):
+    deadline = time.monotonic() + 15
+    while (done := run(lab.BUILD / "app/millctl", "--socket", sock, "show", "ports")).returncode:
+        assert time.monotonic() < deadline, done.stderr
+        time.sleep(0.02)
+
+
+def test_log_to_syslog(write, tmp_path):
+    boots(tmp_path, write({"system": {"log": "syslog"}}).read_text())
+
+
+# --- ends ---
+
+@pytest.mark.parametrize("after", [0, 0.01, 0.05, 0.1, 0.3, 0.8])
+def test_terminated_during_its_start(write, tmp_path, after):
+    daemon = subprocess.Popen([MILLRACE, write()], stderr=subprocess.PIPE, text=True)
+    try:
+        time.sleep(after)
+        daemon.send_signal(signal.SIGTERM)
+        said = daemon.communicate(timeout=10)[1]
+    finally:
+        daemon.kill()
+        daemon.wait()
+    assert daemon.returncode in (0, -signal.SIGTERM), said
+    assert not (tmp_path / "ctl.sock").exists()
+
+
+def test_killed_and_started_again(make_router):
+    router = make_router()
+    router.daemon.kill()
+    router.daemon.wait()
+    assert router.socket.exists()
+    router.start()
+    router.await_ready()
+    router.introduce()
+    router.settle()
+
+
+def test_ends_under_traffic(make_router):
+    """What waits for a neighbour is waited for; the end comes within the drain's time."""
+    router = make_router({"system": {"drain": "1s"}})
+    router.lan.send(router.lan.to("198.18.1.99") / UDP(dport=9))
+    router.daemon.send_signal(signal.SIGTERM)
+    begun = time.monotonic()
+    frame = bytes(router.lan.to(router.wan.ip) / UDP(dport=9))
+    while router.daemon.poll() is None and time.monotonic() < begun + 5:
+        try:
+            router.lan.socket.send(frame)
+        except OSError:  # the TAP is gone
+            break
+    assert router.daemon.wait(5) == 0, router.words()
+    assert time.monotonic() - begun < 3 * lab.SLOW
+    router.abandon()
+
+
+# --- beside it ---
+
+def test_control_socket_bears_anything(make_router):
+    router = make_router()
+    crowd = []
+    try:
+        for number in range(1000):
+            one = socket.socket(socket.AF_UNIX)
+            one.settimeout(5)
+            try:
+                one.connect(str(router.socket))
+            except (BlockingIOError, TimeoutError):
+                one.close()
+                break
+            crowd.append(one)
+            try:
+                one.sendall(bytes([number % 256]) * number + b"\n{\"jsonrpc\"")
+            except (BrokenPipeError, ConnectionResetError):
+                pass  # turned away
+        router.echo(router.lan)
+    finally:
+        for one in crowd:
+            one.close()
+    router.wait_until(router.ready, 5, "it answers again")
+
+
+def test_dpdk_telemetry_answers(make_router):
+    router = make_router()
+    path = next(iter(router.runtime())) / "dpdk_telemetry.v2"
+    with socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET) as client:
+        client.settimeout(5)
+        client.connect(str(path))
+        assert json.loads(client.recv(16384))["pid"] == router.daemon.pid
+        client.send(b"/ethdev/list")
+        assert json.loads(client.recv(16384)) == {"/ethdev/list": [0, 1]}
+
+
+def test_quickstart_in_256_mib(make_router):
+    limits = {"routes": 65536, "tbl8": 1024, "mbufs": 8192}
+    assert ", ".join(f"{k}: {v}" for k, v in limits.items()) in \
+        (lab.TOP / "config/quickstart.yaml").read_text()
+    router = make_router({"system": {"limits": limits}})
+    router.settle()
+    status = Path(f"/proc/{router.daemon.pid}/status").read_text()
+    assert int(re.search(r"VmHWM:\s+(\d+) kB", status).group(1)) < 256 * 1024

@@ -35,8 +35,9 @@ void measure_slices(
 
 /*
  * Sets up DPDK for a bench: no device probed, nothing shared with another process, main lcore on
- * the CPU that measures. Takes `megabytes` of hugepages if so many are free, else of plain memory
- * (about 1.7 times slower, which measure_memory() tells). Exits with a message on failure.
+ * the CPU that measures. Takes `megabytes` of hugepages if so many are free, else twice as much of
+ * plain memory (about 1.7 times slower, which measure_memory() tells). Exits with a message on
+ * failure.
  */
 void measure_eal(unsigned int megabytes);
 

@@ -21,6 +21,7 @@ struct app {
 	struct loop *loop;	 /* main's */
 	struct control *control; /* main's */
 
+	const char *file;      /* main's: of the start; a reread and a save are about it */
 	struct conf *conf;     /* apply's: in force */
 	struct conf *previous; /* apply's: what a rollback returns to, NULL without one */
 

@@ -188,13 +188,13 @@ int apply_rollback(struct app *app, struct errs *e)
 int apply_reread(struct app *app)
 {
 	struct errs e = {0};
-	struct conf *c = conf_load(app->conf->file, &e);
+	struct conf *c = conf_load(app->file, &e);
 	int rc = c == NULL ? -EINVAL : apply_change(app, c, &e);
 
 	if (rc < 0) {
 		errs_sort(&e);
 		for (size_t i = 0; i < e.n; i++)
-			log_error("%s:%u:%u: %s: %s", app->conf->file, e.list[i].at.line,
+			log_error("%s:%u:%u: %s: %s", app->file, e.list[i].at.line,
 				e.list[i].at.column, e.list[i].path, e.list[i].text);
 		log_error("the configuration stays as it was");
 		conf_free(c);

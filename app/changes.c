@@ -158,7 +158,7 @@ static char *text_with_added(struct app *app, struct errs *e)
 
 json_t *changes_save(struct app *app, struct call *call)
 {
-	const char *file = param_string(call, "file", app->conf->file);
+	const char *file = param_string(call, "file", app->file);
 	struct errs e = {0};
 	char *text = text_with_added(app, &e);
 	int rc;

@@ -177,7 +177,7 @@ static void end(struct app *app)
 static int serve(const char *file)
 {
 	struct conf *c = read_conf(file);
-	struct app app = {.conf = c};
+	struct app app = {.file = file, .conf = c};
 	int rc;
 
 	if (c == NULL)

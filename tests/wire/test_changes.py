@@ -168,6 +168,20 @@ def test_hangup_reads_the_file_again(make_router):
     assert prefixes(router) == before | {"203.0.113.0/24"}
 
 
+def test_the_file_of_the_start_stays_the_one(make_router):
+    """SIGHUP reads it, and a save writes it, whatever file was applied meanwhile."""
+    router = make_router()
+    before, other = prefixes(router), router.path / "next.yaml"
+    apply(router, {"routes": [ROUTE]})
+    router.daemon.send_signal(signal.SIGHUP)
+    router.wait_until(lambda: prefixes(router) == before, 5, "the route is gone again")
+    apply(router, {"routes": [ROUTE]})
+    router.ctl("route", "add", "100.64.0.0/10", "blackhole")
+    applied = other.read_text()
+    assert router.ctl("config", "save") == {"file": str(router.file)}
+    assert other.read_text() == applied and "100.64.0.0/10" in router.file.read_text()
+
+
 def test_port_comes_and_goes(make_router):
     router = make_router()
     conf = {"addresses": ["198.18.7.254/24"]}

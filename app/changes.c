@@ -11,6 +11,7 @@
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 
 /* Fails the call with every error of a configuration; returns NULL. Clears e. */
 static json_t *fail(struct call *call, const char *file, struct errs *e)
@@ -31,12 +32,24 @@ static json_t *fail(struct call *call, const char *file, struct errs *e)
 	return NULL;
 }
 
+/* Control waits for nobody: not for a pipe's writer, nor for the end of a device. */
+static struct conf *read_file(const char *file, struct errs *e)
+{
+	struct stat st;
+
+	if (stat(file, &st) == 0 && !S_ISREG(st.st_mode)) {
+		errs_add(e, (struct conf_pos){0}, "file", "cannot be read: not a regular file");
+		return NULL;
+	}
+	return conf_load(file, e);
+}
+
 static struct conf *read_given(const struct call *call, struct errs *e)
 {
 	const char *file = param_string(call, "file", "configuration");
 	const char *text = param_string(call, "text", NULL);
 
-	return text == NULL ? conf_load(file, e) : conf_parse(file, text, strlen(text), e);
+	return text == NULL ? read_file(file, e) : conf_parse(file, text, strlen(text), e);
 }
 
 /* {diff}; takes the text. */

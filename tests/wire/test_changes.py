@@ -1,8 +1,10 @@
 # SPDX-License-Identifier: BSD-3-Clause
 """A new configuration while packets flow: all of it, or nothing, and no packet is lost to it."""
 import json
+import os
 import re
 import signal
+import socket
 import subprocess
 import threading
 
@@ -180,6 +182,20 @@ def test_the_file_of_the_start_stays_the_one(make_router):
     applied = other.read_text()
     assert router.ctl("config", "save") == {"file": str(router.file)}
     assert other.read_text() == applied and "100.64.0.0/10" in router.file.read_text()
+
+
+def test_a_file_that_may_never_end_is_refused(router):
+    """The daemon reads what is too long for a request: it must not wait for a pipe's writer."""
+    os.mkfifo(router.path / "pipe")
+    for name in router.path / "pipe", "/dev/zero", router.path:
+        call = {"jsonrpc": "2.0", "id": 1, "method": "config.apply", "params": {"file": str(name)}}
+        with socket.socket(socket.AF_UNIX) as peer:
+            peer.settimeout(5 * lab.SLOW)
+            peer.connect(str(router.socket))
+            peer.sendall(json.dumps(call).encode() + b"\n")
+            answer = json.loads(peer.makefile().readline())
+        assert "not a regular file" in answer["error"]["data"][0]["text"]
+    router.settle()
 
 
 def test_port_comes_and_goes(make_router):

@@ -185,6 +185,17 @@ int apply_rollback(struct app *app, struct errs *e)
 	return rc;
 }
 
+/* As conf_print_errors() prints them. */
+static void log_errors(const char *file, const struct errs *e)
+{
+	for (const struct err *x = e->list; x < e->list + e->n; x++)
+		if (x->at.line != 0)
+			log_error("%s:%u:%u: %s: %s", file, x->at.line, x->at.column, x->path,
+				x->text);
+		else
+			log_error("%s: %s: %s", file, x->path, x->text);
+}
+
 int apply_reread(struct app *app)
 {
 	struct errs e = {0};
@@ -193,9 +204,7 @@ int apply_reread(struct app *app)
 
 	if (rc < 0) {
 		errs_sort(&e);
-		for (size_t i = 0; i < e.n; i++)
-			log_error("%s:%u:%u: %s: %s", app->file, e.list[i].at.line,
-				e.list[i].at.column, e.list[i].path, e.list[i].text);
+		log_errors(app->file, &e);
 		log_error("the configuration stays as it was");
 		conf_free(c);
 	}

@@ -166,7 +166,11 @@ def test_hangup_reads_the_file_again(make_router):
     router.file.write_text(BAD)
     router.daemon.send_signal(signal.SIGHUP)
     router.wait_until(lambda: "stays as it was" in router.words(), 5, "its refusal in the log")
-    assert f"{router.file}:" in router.words()
+    assert f"{router.file}:2:" in router.words()
+    router.file.unlink()
+    router.daemon.send_signal(signal.SIGHUP)
+    missing = f"{router.file}: file: cannot be read: No such file"
+    router.wait_until(lambda: missing in router.words(), 5, "what is wrong with it")
     assert prefixes(router) == before | {"203.0.113.0/24"}
 
 

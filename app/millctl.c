@@ -17,7 +17,7 @@
 enum { EXIT_USAGE = 2 };
 
 /* A text up to here goes with the call, where escapes may double it; a larger file the daemon
- * reads. */
+ * reads, as it does what JSON has no text for. */
 #define TEXT_MAX (256u << 10)
 
 struct ctl {
@@ -159,7 +159,7 @@ static const struct arg *place(const struct command *c, const json_t *params)
 	return NULL;
 }
 
-/* Reads a file whole; NULL with errno. free() it. */
+/* Reads a file, whole if it has up to TEXT_MAX bytes; NULL with errno. free() it. */
 static char *read_file(const char *name, size_t *length)
 {
 	FILE *in = fopen(name, "r"), *out;
@@ -170,7 +170,8 @@ static char *read_file(const char *name, size_t *length)
 	if (in == NULL)
 		return NULL;
 	out = open_memstream(&text, length);
-	while (out != NULL && (n = fread(buffer, 1, sizeof(buffer), in)) > 0)
+	while (out != NULL && ftell(out) <= TEXT_MAX &&
+		(n = fread(buffer, 1, sizeof(buffer), in)) > 0)
 		fwrite(buffer, 1, n, out);
 	failed = out == NULL || ferror(in) != 0 || fclose(out) != 0;
 	fclose(in);
@@ -203,7 +204,7 @@ static bool add_file(struct ctl *ctl, const struct arg *a, const char *name, jso
 		ctl->unread = true;
 		return false;
 	}
-	if (length <= TEXT_MAX)
+	if (length <= TEXT_MAX && memchr(text, 0, length) == NULL)
 		json_object_set_new(params, "text", json_stringn(text, length));
 	free(text);
 	return true;
@@ -279,12 +280,13 @@ static void print_error(const struct ctl *ctl, const json_t *error)
 	json_array_foreach (list, i, e) {
 		const char *path = json_string_value(json_object_get(e, "path"));
 		const char *text = json_string_value(json_object_get(e, "text"));
+		int line = (int)json_integer_value(json_object_get(e, "line"));
 
-		fprintf(stderr, "%s:%d:%d: %s: %s\n",
-			ctl->file != NULL ? ctl->file : "configuration",
-			(int)json_integer_value(json_object_get(e, "line")),
-			(int)json_integer_value(json_object_get(e, "column")),
-			path != NULL ? path : "", text != NULL ? text : "");
+		fputs(ctl->file != NULL ? ctl->file : "configuration", stderr);
+		if (line != 0) /* else it stands nowhere in the file */
+			fprintf(stderr, ":%d:%d", line,
+				(int)json_integer_value(json_object_get(e, "column")));
+		fprintf(stderr, ": %s: %s\n", path != NULL ? path : "", text != NULL ? text : "");
 	}
 }
 

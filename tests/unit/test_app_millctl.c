@@ -142,7 +142,7 @@ static int run(struct fixture *f, const char *words)
 			execv(millctl, argv);
 		_exit(99);
 	}
-	for (int i = 0; i < 20000 && waitpid(pid, &status, WNOHANG) == 0; i++) {
+	while (waitpid(pid, &status, WNOHANG) == 0) { /* the test's time-out ends what hangs */
 		loop_turn(f->loop);
 		usleep(200);
 	}
@@ -333,6 +333,35 @@ static void test_files(void **state)
 	unlink(path);
 }
 
+/* What has no end, or cannot be said in JSON, is the daemon's to read and to refuse. */
+static void test_odd_files(void **state)
+{
+	struct fixture *f = *state;
+	char expected[256], path[256];
+
+	f->app.result = "{\"diff\":\"\"}";
+	assert_int_equal(run(f, "config apply /dev/zero"), 0);
+	assert_string_equal(f->app.asked, "{\"file\":\"/dev/zero\"}");
+
+	snprintf(path, sizeof(path), "%s/c.yaml", f->folder);
+	write_file(f, "c.yaml", 3);
+	assert_int_equal(truncate(path, 4), 0); /* a 0 behind it */
+	assert_int_equal(run(f, "config apply c.yaml"), 0);
+	snprintf(expected, sizeof(expected), "{\"file\":\"%s/c.yaml\"}", f->folder);
+	assert_string_equal(f->app.asked, expected);
+	unlink(path);
+}
+
+/* An error that stands nowhere in the file has no line. */
+static void test_an_error_without_a_line(void **state)
+{
+	struct fixture *f = *state;
+
+	f->app.data = "[{\"line\":0,\"column\":0,\"path\":\"routes\",\"text\":\"no memory\"}]";
+	assert_int_equal(run(f, "config apply /dev/null"), 1);
+	assert_string_equal(f->err, "/dev/null: routes: no memory\n");
+}
+
 static void test_help(void **state)
 {
 	struct fixture *f = *state;
@@ -355,6 +384,8 @@ int main(int argc, char **argv)
 		TEST(test_pages),
 		TEST(test_errors),
 		TEST(test_files),
+		TEST(test_odd_files),
+		TEST(test_an_error_without_a_line),
 		TEST(test_help),
 	};
 

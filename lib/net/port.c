@@ -135,6 +135,26 @@ static int open_new(
 	return rc;
 }
 
+/*
+ * Whether the device takes the new MTU. Until the publish, or for good if there is none, it carries
+ * whatever is in force: a larger MTU it has from now on, a smaller one it was only asked for.
+ */
+static int try_mtu(struct port *p, const struct port_conf *c, struct errs *e)
+{
+	uint16_t now = p->conf.iface.mtu, then = c->iface.mtu;
+	int rc = then == now ? 0 : device_set_mtu(p, then);
+	char path[64];
+
+	if (rc == 0 && then < now)
+		rc = device_set_mtu(p, now);
+	if (rc == 0)
+		return 0;
+	snprintf(path, sizeof(path), "ports.%s.mtu", p->name);
+	errs_add(e, c->iface.at, path, "the device does not change its MTU from %u to %u: %s", now,
+		then, strerror(-rc));
+	return rc;
+}
+
 /* One port of the new configuration: the running one if it is the same device, else opened. */
 static int build_one(struct net *net, const struct port_conf *c, struct errs *e)
 {
@@ -143,6 +163,9 @@ static int build_one(struct net *net, const struct port_conf *c, struct errs *e)
 	int slot, rc;
 
 	if (p != NULL && same_device(&p->conf, c)) {
+		rc = try_mtu(p, c, e);
+		if (rc < 0)
+			return rc;
 		t->next[p->slot] = p;
 		t->confs[p->slot] = conf_copy(c);
 		return t->confs[p->slot] == NULL ? -ENOMEM : 0;
@@ -184,6 +207,14 @@ int port_build(struct net *net, const struct ports_conf *c, struct errs *e)
 	return 0;
 }
 
+static void take_back_mtu(struct port *p, const struct port_conf *c)
+{
+	uint16_t mtu = p->conf.iface.mtu;
+
+	if ((c == NULL || c->iface.mtu > mtu) && device_set_mtu(p, mtu) < 0)
+		log_error("port %s: the device does not go back to an MTU of %u", p->name, mtu);
+}
+
 void port_abandon(struct net *net)
 {
 	struct port_table *t = net->ports;
@@ -192,6 +223,8 @@ void port_abandon(struct net *net)
 		if (t->fresh[i]) {
 			device_close(t->next[i]);
 			port_free(t->next[i]);
+		} else if (t->next[i] != NULL) {
+			take_back_mtu(t->next[i], t->confs[i]);
 		}
 		conf_drop(t->confs[i]);
 		t->confs[i] = NULL;
@@ -328,8 +361,9 @@ static void apply_ifaces(struct net *net, struct port *p, ticks now)
 {
 	uint16_t mtu = p->conf.iface.mtu;
 
-	if (p->iface != 0 && net->iface[p->iface].mtu != mtu && device_set_mtu(p, mtu) < 0)
-		log_error("port %s: the device does not take an MTU of %u", p->name, mtu);
+	/* a larger one it has since the build; a smaller one it took a moment ago */
+	if (p->iface != 0 && net->iface[p->iface].mtu > mtu && device_set_mtu(p, mtu) < 0)
+		log_error("port %s: the device keeps a larger MTU than %u", p->name, mtu);
 	if (p->iface == 0)
 		p->iface = iface_take(net, p->name);
 	if (p->iface == 0) {

@@ -279,6 +279,32 @@ static void test_a_failed_build_changes_nothing(void **state)
 	apply(1);
 }
 
+/* net_ring carries no more than Ethernet's MTU. */
+static void test_an_mtu_that_the_device_refuses(void **state)
+{
+	struct port *p;
+
+	(void)state;
+	device(0, "lan", "net_ring0", 0xc61200fe);
+	device(1, "wan", "net_null1", 0xc61201fe)->iface.mtu = 1400;
+	apply(2);
+	p = port_by_name(net, "lan");
+	ports[0].iface.mtu = 9000;
+	ports[0].iface.at = (struct conf_pos){7, 3};
+	ports[1].iface.mtu = 1500;
+	assert_int_not_equal(build(2), 0);
+	assert_int_equal(errors.n, 1);
+	assert_string_equal(errors.list[0].path, "ports.lan.mtu");
+	assert_int_equal(errors.list[0].at.line, 7);
+	assert_int_equal(net->iface[p->iface].mtu, 1500);
+	assert_int_equal(p->conf.iface.mtu, 1500);
+	assert_int_equal(net->iface[iface_by_name(net, "wan")].mtu, 1400);
+
+	ports[0].iface.mtu = 1280;
+	apply(2);
+	assert_int_equal(net->iface[p->iface].mtu, 1280);
+}
+
 static void test_another_device_needs_another_name(void **state)
 {
 	(void)state;
@@ -367,6 +393,7 @@ int main(void)
 		T(test_its_end_waits_for_the_last_look),
 		T(test_vlans_come_and_go),
 		T(test_a_failed_build_changes_nothing),
+		T(test_an_mtu_that_the_device_refuses),
 		T(test_another_device_needs_another_name),
 		T(test_a_namespace_that_is_not_there),
 		T(test_loopback_addresses),

@@ -14,6 +14,7 @@
 
 #include <dirent.h>
 #include <errno.h>
+#include <fcntl.h>
 #include <sched.h>
 #include <stdarg.h>
 #include <stdio.h>
@@ -250,6 +251,58 @@ static void arg_prefix(const struct conf *c)
 	arg("--file-prefix=millrace-%08x", hash);
 }
 
+/* EAL leaves its files behind: they are ours alone, named after our control socket. */
+static void remove_runtime_dir(void)
+{
+	DIR *d = opendir(runtime_dir);
+	struct dirent *entry;
+
+	if (d == NULL)
+		return;
+	while ((entry = readdir(d)) != NULL)
+		if (entry->d_name[0] != '.')
+			unlinkat(dirfd(d), entry->d_name, 0);
+	closedir(d);
+	rmdir(runtime_dir);
+}
+
+/*
+ * Whether a process of another socket's path, or one whose socket was deleted, holds DPDK's lock
+ * there: its files are not ours to remove.
+ */
+static bool is_taken(void)
+{
+	struct flock lock = {.l_type = F_WRLCK, .l_whence = SEEK_SET};
+	char path[sizeof(runtime_dir) + sizeof("/config")];
+	bool taken;
+	int fd;
+
+	snprintf(path, sizeof(path), "%s/config", runtime_dir);
+	fd = open(path, O_RDWR | O_CLOEXEC);
+	if (fd < 0)
+		return false;
+	taken = fcntl(fd, F_GETLK, &lock) == 0 && lock.l_type != F_UNLCK;
+	close(fd);
+	return taken;
+}
+
+/* Says why, as far as EAL told: some of its failures set no errno. */
+static int did_not_start(int err)
+{
+	bool taken;
+
+	snprintf(runtime_dir, sizeof(runtime_dir), "%s", rte_eal_get_runtime_dir());
+	taken = is_taken();
+	log_error("DPDK did not start: %s",
+		taken	   ? "another millrace with this system.control_socket runs"
+		: err != 0 ? rte_strerror(err)
+			   : "its reason is above");
+	if (!taken)
+		remove_runtime_dir();
+	runtime_dir[0] = '\0';
+	return taken ? -EBUSY : err != 0 ? -err : -EIO;
+}
+
 int eal_start(const struct conf *c)
 {
 	int rc = place(&c->system);
@@ -268,10 +321,8 @@ int eal_start(const struct conf *c)
 	 * fails is reported by the port */
 	arg("--log-level=pmd.net.tap:critical");
 	arg("--log-level=lib.telemetry:error");
-	if (rte_eal_init(args.n, args.list) < 0) {
-		log_error("DPDK did not start: %s", rte_strerror(rte_errno));
-		return -rte_errno;
-	}
+	if (rte_eal_init(args.n, args.list) < 0)
+		return did_not_start(rte_errno);
 	snprintf(runtime_dir, sizeof(runtime_dir), "%s", rte_eal_get_runtime_dir());
 	return 0;
 }
@@ -378,21 +429,6 @@ void eal_free_workers(struct net *net)
 		rte_mempool_free(net->pool[i]);
 		net->pool[i] = NULL;
 	}
-}
-
-/* EAL leaves its files behind: they are ours alone, named after our control socket. */
-static void remove_runtime_dir(void)
-{
-	DIR *d = opendir(runtime_dir);
-	struct dirent *entry;
-
-	if (d == NULL)
-		return;
-	while ((entry = readdir(d)) != NULL)
-		if (entry->d_name[0] != '.')
-			unlinkat(dirfd(d), entry->d_name, 0);
-	closedir(d);
-	rmdir(runtime_dir);
 }
 
 void eal_end(void)

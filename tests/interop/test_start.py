@@ -3,6 +3,7 @@
 import json
 import os
 import subprocess
+from pathlib import Path
 
 import pytest
 
@@ -21,6 +22,14 @@ IMPOSSIBLE = {
 }
 
 
+def runtime(socket):
+    """DPDK's folder for the instance with this control socket, named by FNV-1a of its path."""
+    name = 2166136261
+    for byte in os.fsencode(socket):
+        name = (name ^ byte) * 16777619 % 2**32
+    return Path(f"/run/dpdk/millrace-{name:08x}")
+
+
 @pytest.mark.parametrize("system, ports, sentence", IMPOSSIBLE.values(), ids=IMPOSSIBLE.keys())
 def test_a_start_that_fails(tmp_path, system, ports, sentence):
     file, socket = tmp_path / "millrace.yaml", tmp_path / "ctl.sock"
@@ -31,6 +40,48 @@ def test_a_start_that_fails(tmp_path, system, ports, sentence):
     assert done.returncode == 1, done
     assert sentence in done.stderr
     assert not socket.exists()
+
+
+def test_dpdk_that_does_not_start_leaves_nothing(tmp_path):
+    socket = tmp_path / "ctl.sock"
+    done = run_bounded(configured(tmp_path, socket, {"memory": "2G"}))
+    assert done.returncode == 1 and "DPDK did not start: Cannot allocate" in done.stderr, done
+    assert not socket.exists() and not runtime(socket).exists()
+
+
+def test_a_second_start_when_the_socket_was_deleted(tmp_path):
+    """DPDK's lock is what is left to tell it; the first one keeps its files."""
+    socket = tmp_path / "ctl.sock"
+    file = configured(tmp_path, socket, {})
+    with subprocess.Popen([lab.BUILD / "app/millrace", file], stderr=subprocess.PIPE,
+                          text=True) as first:
+        while "ready" not in first.stderr.readline():
+            assert first.poll() is None
+        socket.unlink()
+        files = sorted(runtime(socket).iterdir())
+        second = run_bounded(file)
+        assert second.returncode == 1 and "DPDK did not start: another" in second.stderr, second
+        assert "no memory" not in second.stderr
+        assert files and sorted(runtime(socket).iterdir()) == files
+        first.terminate()
+        assert first.wait(10 * lab.SLOW) == 0
+    assert not runtime(socket).exists()
+
+
+def configured(folder, socket, system):
+    """A configuration's file, with PORTS."""
+    file = folder / "millrace.yaml"
+    system = SYSTEM | {"control_socket": str(socket)} | system
+    file.write_text(json.dumps({"system": system, "ports": PORTS}))
+    return file
+
+
+def run_bounded(file):
+    """millrace in an address space that is too small for 2 GiB of packet buffers."""
+    if lab.SLOW > 1:
+        pytest.skip("a sanitizer needs more room")
+    return subprocess.run(["prlimit", "--as=2000000000", lab.BUILD / "app/millrace", file],
+                          capture_output=True, text=True, timeout=30)
 
 
 def test_control_leaves_a_workers_cpu_alone(make_router):

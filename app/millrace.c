@@ -17,6 +17,7 @@
 #include "net/reasm.h"
 #include "pipelines/router.h"
 
+#include <errno.h>
 #include <getopt.h>
 #include <signal.h>
 #include <stdio.h>
@@ -32,6 +33,15 @@ static const char usage[] =
 	"nothing\n"
 	"       millrace --config-reference    prints every option with its default\n"
 	"       millrace --version\n";
+
+/* Whether all that was printed has arrived. */
+static int printed(void)
+{
+	if (fflush(stdout) == 0 && ferror(stdout) == 0)
+		return EXIT_SUCCESS;
+	fprintf(stderr, "millrace: standard output: %s\n", strerror(errno));
+	return EXIT_FAILURE;
+}
 
 /* NULL when the file has errors, which were printed. */
 static struct conf *read_conf(const char *file)
@@ -209,7 +219,7 @@ static int check(const char *file)
 		return EXIT_FAILURE;
 	printf("%s: good\n", file);
 	conf_free(c);
-	return EXIT_SUCCESS;
+	return printed();
 }
 
 int main(int argc, char **argv)
@@ -222,27 +232,25 @@ int main(int argc, char **argv)
 		{0},
 	};
 
-	switch (getopt_long(argc, argv, "h", options, NULL)) {
+	int option = getopt_long(argc, argv, "h", options, NULL);
+
+	if (option == '?' || optind + (option == -1) != argc) {
+		fputs(usage, stderr);
+		return 2;
+	}
+	switch (option) {
 	case 'c':
 		return check(optarg);
 	case 'r':
 		conf_reference(stdout);
-		return EXIT_SUCCESS;
+		return printed();
 	case 'v':
 		printf("millrace %s\n", MILLRACE_VERSION);
-		return EXIT_SUCCESS;
+		return printed();
 	case 'h':
 		fputs(usage, stdout);
-		return EXIT_SUCCESS;
-	case -1:
-		break;
+		return printed();
 	default:
-		fputs(usage, stderr);
-		return 2;
+		return serve(argv[optind]);
 	}
-	if (optind + 1 != argc) {
-		fputs(usage, stderr);
-		return 2;
-	}
-	return serve(argv[optind]);
 }

@@ -84,6 +84,24 @@ def run_bounded(file):
                           capture_output=True, text=True, timeout=30)
 
 
+def test_check_looks_at_one_file(tmp_path):
+    """`--check *.yaml` must not pass for the files that it does not look at."""
+    good = tmp_path / "good.yaml"
+    good.write_text(json.dumps({"ports": PORTS}))
+    done = subprocess.run([lab.BUILD / "app/millrace", "--check", good, tmp_path / "bad.yaml"],
+                          capture_output=True, text=True, timeout=30)
+    assert done.returncode == 2 and "usage" in done.stderr and done.stdout == ""
+
+
+@pytest.mark.parametrize("words", [["--config-reference"], ["--check", "good.yaml"]])
+def test_output_that_cannot_be_written(tmp_path, words):
+    (tmp_path / "good.yaml").write_text(json.dumps({"ports": PORTS}))
+    with open("/dev/full", "w") as full:
+        done = subprocess.run([lab.BUILD / "app/millrace", *words], cwd=tmp_path, stdout=full,
+                              stderr=subprocess.PIPE, text=True, timeout=30)
+    assert done.returncode == 1 and "standard output" in done.stderr
+
+
 def test_control_leaves_a_workers_cpu_alone(make_router):
     first, *others = sorted(os.sched_getaffinity(0))
     if not others:

@@ -202,6 +202,28 @@ static void check_services(const struct conf *c, const struct addresses *a, stru
 
 /* --- options among themselves --- */
 
+/* Where an option stands; one that is left out, where the section does that it would be in. */
+static struct conf_pos near(const struct conf *c, const char *path)
+{
+	struct conf_pos at = conf_at(c, path);
+	char section[96], *dot;
+
+	snprintf(section, sizeof(section), "%s", path);
+	while (at.line == 0 && (dot = strrchr(section, '.')) != NULL) {
+		*dot = '\0';
+		at = conf_at(c, section);
+	}
+	return at.line ? at : (struct conf_pos){1, 1};
+}
+
+/* Of two options that do not fit each other, the first one if it is given. */
+static struct conf_pos either(const struct conf *c, const char *path, const char *other)
+{
+	struct conf_pos at = conf_at(c, path);
+
+	return at.line ? at : near(c, other);
+}
+
 static void check_system(const struct conf *c, struct errs *e)
 {
 	uint32_t neighbours = c->neighbours.max + c->neighbours.n_static;
@@ -210,10 +232,12 @@ static void check_system(const struct conf *c, struct errs *e)
 		errs_add(e, conf_at(c, "system.control_socket"), "system.control_socket",
 			"`%s` is not an absolute path", c->system.control_socket);
 	if (c->set.park_each > c->set.park_total)
-		errs_add(e, conf_at(c, "neighbours.park_each"), "neighbours.park_each",
-			"%u is more than park_total, %u", c->set.park_each, c->set.park_total);
+		errs_add(e, either(c, "neighbours.park_each", "neighbours.park_total"),
+			"neighbours.park_each", "%u is more than park_total, %u", c->set.park_each,
+			c->set.park_total);
 	if (neighbours >= c->system.limits.adjacencies)
-		errs_add(e, conf_at(c, "neighbours.max"), "neighbours.max",
+		errs_add(e, either(c, "neighbours.max", "system.limits.adjacencies"),
+			"neighbours.max",
 			"with the static ones %u; system.limits.adjacencies, %u, has to be more",
 			neighbours, c->system.limits.adjacencies);
 }
@@ -237,7 +261,7 @@ static void check_restart(const struct section *s, const char *path, const struc
 		if (o->type == MAP)
 			check_restart(o->of, option_path, c, running, e);
 		else if (o->restart && differs(o, c, running))
-			errs_add(e, conf_at(c, option_path), option_path,
+			errs_add(e, near(c, option_path), option_path,
 				"changes only with a restart of millrace");
 	}
 }

@@ -150,6 +150,13 @@ static const struct check_case references[] = {
 		"t:5:19: neighbours.max: with the static ones 64; system.limits.adjacencies, 64, "
 		"has to be more\n"
 		"t:5:34: neighbours.park_each: 100 is more than park_total, 99\n"},
+	{"and the other option is at its default",
+		"system: {limits: {adjacencies: 64}}\n"
+		"neighbours: {park_total: 10}\n",
+		"t:1:32: neighbours.max: with the static ones 16384; system.limits.adjacencies, "
+		"64, "
+		"has to be more\n"
+		"t:2:26: neighbours.park_each: 64 is more than park_total, 10\n"},
 };
 
 static const struct check_case changes[] = {
@@ -162,13 +169,19 @@ static const struct check_case changes[] = {
 	{"what may not",
 		"system: {workers: [1, 2], control: 3, hugepages: off,\n"
 		"control_socket: /x, limits: {mbufs: 4096}}\n",
-		"t: system.memory: changes only with a restart of millrace\n"
-		"t: system.limits.routes: changes only with a restart of millrace\n"
+		"t:1:9: system.memory: changes only with a restart of millrace\n"
 		"t:1:19: system.workers: changes only with a restart of millrace\n"
 		"t:1:36: system.control: changes only with a restart of millrace\n"
 		"t:1:50: system.hugepages: changes only with a restart of millrace\n"
 		"t:2:17: system.control_socket: changes only with a restart of millrace\n"
+		"t:2:29: system.limits.routes: changes only with a restart of millrace\n"
 		"t:2:37: system.limits.mbufs: changes only with a restart of millrace\n"},
+	{"what is left out whole", "system: {workers: 2, memory: 64M}\n",
+		"t:1:9: system.limits.routes: changes only with a restart of millrace\n"},
+	{"all of it", PORTS,
+		"t:1:1: system.workers: changes only with a restart of millrace\n"
+		"t:1:1: system.memory: changes only with a restart of millrace\n"
+		"t:1:1: system.limits.routes: changes only with a restart of millrace\n"},
 };
 
 static void run(const struct check_case *list, size_t n, const struct conf *running)

@@ -66,10 +66,13 @@ const char *conf_char(const struct conf *c, size_t index)
 /* What follows from what was read. */
 static void settle(struct conf *c)
 {
-	for (struct port_conf *p = c->ports.list; p < c->ports.list + c->ports.n; p++)
+	for (uint32_t k = 0; k < c->ports.n; k++) {
+		struct port_conf *p = &c->ports.list[k];
+
 		for (uint32_t i = 0; i < p->n_vlans; i++)
 			snprintf(p->vlans[i].name, IFACE_NAME, "%.*s.%u", PORT_NAME_MOST,
 				p->iface.name, p->vlans[i].vlan);
+	}
 	for (uint32_t i = 0; i < c->ports.n_loopback; i++)
 		c->ports.loopback[i].depth = 32;
 }

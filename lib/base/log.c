@@ -62,14 +62,15 @@ static ssize_t dpdk_line(void *cookie, const char *data, size_t size)
 
 void log_open(enum log_sink to, enum log_level level)
 {
-	cookie_io_functions_t io = {.write = dpdk_line};
-	FILE *stream;
+	static FILE *stream; /* DPDK keeps it: one for all times */
 
 	sink = to;
 	threshold = level;
 	if (to == SINK_SYSLOG)
 		openlog("millrace", LOG_PID, LOG_DAEMON);
-	stream = fopencookie(NULL, "w", io);
+	if (stream != NULL)
+		return;
+	stream = fopencookie(NULL, "w", (cookie_io_functions_t){.write = dpdk_line});
 	if (stream == NULL)
 		return;
 	setvbuf(stream, NULL, _IOLBF, BUFSIZ);

@@ -4,6 +4,7 @@
 
 #include <rte_log.h>
 
+#include <malloc.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -65,6 +66,19 @@ static void test_dpdk_lines(void **state)
 	assert_null(strstr(text, "chatter"));
 }
 
+/* Each apply opens the log anew. */
+static void test_opened_again(void **state)
+{
+	size_t before;
+
+	(void)state;
+	log_open(SINK_STDERR, LEVEL_NOTICE);
+	before = mallinfo2().uordblks;
+	for (int i = 0; i < 1000; i++)
+		log_open(i % 2 ? SINK_STDERR : SINK_SYSLOG, LEVEL_NOTICE);
+	assert_in_range(mallinfo2().uordblks, 0, before + 10000);
+}
+
 static void a_long_line(void)
 {
 	char word[2000];
@@ -87,6 +101,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_levels),
 		cmocka_unit_test(test_dpdk_lines),
+		cmocka_unit_test(test_opened_again),
 		cmocka_unit_test(test_a_long_line_is_cut),
 	};
 

@@ -4,6 +4,8 @@
 
 #include "table.h"
 
+#define NEIGHBOURS_PAGE 10000 /* what show.neighbours says of its limit */
+
 #include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -88,6 +90,7 @@ static void print_interfaces(const json_t *result, bool all)
 	print_list(columns, result);
 }
 
+/* Called for each page of a long list, as print_routes() is. */
 static void print_neighbours(const json_t *result, bool all)
 {
 	static const struct column columns[] = {
@@ -101,9 +104,10 @@ static void print_neighbours(const json_t *result, bool all)
 		{"ROUTES", "routes", true},
 		{NULL},
 	};
+	static struct table t = {.columns = columns};
 
 	(void)all;
-	print_list(columns, result);
+	table_print(&t, result);
 }
 
 /* Called for each answer of a long list: the heads come with the first. */
@@ -283,7 +287,7 @@ const struct command commands[] = {
 		print_offloads},
 	{"show interfaces", "ports and their VLANs", "show.interfaces", print_interfaces},
 	{"show neighbours", "neighbours: MAC, state, what was sent to them", "show.neighbours",
-		print_neighbours, {{"port", ARG_PLACE_MAYBE, "PORT"}}},
+		print_neighbours, {{"port", ARG_PLACE_MAYBE, "PORT"}}, .page = NEIGHBOURS_PAGE},
 	{"show routes", "routes: all, those within a prefix, or the one that serves an address",
 		"show.routes", print_routes,
 		{

@@ -36,6 +36,7 @@ struct command {
 	/* all: the operator asked for what is usually left out, --all */
 	void (*print)(const json_t *result, bool all);
 	struct arg args[COMMAND_ARGS]; /* up to the first without a name */
+	size_t page;		       /* rows of the longest list; more are had by `offset` */
 };
 
 extern const struct command commands[];

@@ -311,12 +311,31 @@ static void print_json(const json_t *result)
 	putchar('\n');
 }
 
-/* Calls, prints, and where the answer is a part only, which has a `next`, asks for the rest. */
+/*
+ * Whether an answer is a part only; then the call is made to ask for the rest. As JSON, or up to a
+ * limit, a part is what was asked for.
+ */
+static bool asks_on(
+	const struct ctl *ctl, const struct command *c, json_t *params, const json_t *result)
+{
+	json_int_t next = json_integer_value(json_object_get(result, "next"));
+	json_int_t offset = json_integer_value(json_object_get(params, "offset"));
+
+	if (ctl->json || json_object_get(params, "limit") != NULL)
+		return false;
+	if (next != 0)
+		json_object_set_new(params, "cursor", json_integer(next));
+	if (c->page == 0 || json_array_size(result) < c->page)
+		return next != 0;
+	json_object_set_new(params, "offset", json_integer(offset + (json_int_t)c->page));
+	return true;
+}
+
+/* Calls, and prints, till it has everything. */
 static int run(
 	const struct ctl *ctl, struct client *client, const struct command *c, json_t *params)
 {
-	bool whole = ctl->json || json_object_get(params, "limit") != NULL;
-	json_int_t next = 0;
+	bool more;
 
 	do {
 		json_t *result = call(ctl, client, c, params);
@@ -327,10 +346,9 @@ static int run(
 			print_json(result);
 		else
 			c->print(result, ctl->all);
-		next = whole ? 0 : json_integer_value(json_object_get(result, "next"));
+		more = asks_on(ctl, c, params, result);
 		json_decref(result);
-		json_object_set_new(params, "cursor", json_integer(next));
-	} while (next != 0);
+	} while (more);
 	return EXIT_SUCCESS;
 }
 

@@ -49,6 +49,20 @@ static json_t *pages(struct app *app, struct call *call)
 		"prefix", "10.0.0.0/8", "metric", cursor);
 }
 
+/* 10,000 neighbours and one, of which no answer has all. */
+static json_t *crowd(struct app *app, struct call *call)
+{
+	json_int_t i = json_integer_value(json_object_get(call->params, "offset"));
+	json_t *rows;
+
+	if (app->result != NULL)
+		return answer(app, call);
+	rows = json_array();
+	for (json_int_t end = i + 10000; i < end && i <= 10000; i++)
+		json_array_append_new(rows, json_pack("{s:s, s:I}", "port", "lan", "age_s", i));
+	return rows;
+}
+
 #define ANY                                                                                        \
 	{                                                                                          \
 		{"prefix", PARAM_STRING}, {"via", PARAM_ADDRESSES, false, 1, 9},                   \
@@ -63,7 +77,8 @@ static const struct method list[] = {
 	{"neighbour.flush", "", answer, false, ANY},
 	{"show.drops", "", answer, true, ANY},
 	{"show.workers", "", answer, true, ANY},
-	{"show.neighbours", "", answer, true, ANY},
+	{"show.neighbours", "", crowd, true,
+		{{"port", PARAM_STRING}, {"offset", PARAM_INTEGER, false, 0, 99999}}},
 	{"show.routes", "", pages, true,
 		{{"cursor", PARAM_INTEGER, false, 0, 9}, {"limit", PARAM_INTEGER, false, 0, 9}}},
 	{"config.apply", "", answer, false, {{"file", PARAM_STRING}, {"text", PARAM_STRING}}},
@@ -77,7 +92,7 @@ struct fixture {
 	struct loop *loop;
 	struct control *control;
 	struct app app;
-	char out[8192], err[8192];
+	char out[1 << 20], err[8192];
 };
 
 static int work(void *arg)
@@ -273,6 +288,12 @@ static void test_pages(void **state)
 	assert_null(strstr(strstr(f->out, "10.0.0.0/8") + 1, "10.0.0.0/8"));
 	assert_int_equal(run(f, "--json show routes"), 0);
 	assert_non_null(strstr(f->out, "\"next\": 1"));
+
+	assert_int_equal(run(f, "show neighbours"), 0);
+	assert_ptr_equal(strstr(f->out, "PORT"), f->out);
+	assert_null(strstr(f->out + 1, "PORT"));
+	assert_non_null(strstr(f->out, " 9999\n"));
+	assert_non_null(strstr(f->out, " 10000\n"));
 }
 
 static void test_errors(void **state)

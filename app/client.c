@@ -15,6 +15,7 @@
 #include <unistd.h>
 
 #define ANSWER_MAX (64u << 20) /* bytes: more than millrace ever sends */
+#define RETRY_MS   10
 
 struct client {
 	int fd;
@@ -32,6 +33,21 @@ static int64_t monotonic_ms(void)
 	return (int64_t)t.tv_sec * 1000 + t.tv_nsec / 1000000;
 }
 
+/* As many as millrace lets in at once may wait at its door; a further one tries again. */
+static int connect_to(const struct client *c, const struct sockaddr_un *address)
+{
+	int64_t deadline = monotonic_ms() + c->timeout_ms;
+
+	while (connect(c->fd, (const struct sockaddr *)address, sizeof(*address)) != 0) {
+		if (errno != EAGAIN && errno != EINTR)
+			return -errno;
+		if (monotonic_ms() >= deadline)
+			return -ETIMEDOUT;
+		poll(NULL, 0, RETRY_MS);
+	}
+	return 0;
+}
+
 int client_open(struct client **client, const char *path, int timeout_ms)
 {
 	struct sockaddr_un address = {.sun_family = AF_UNIX};
@@ -46,8 +62,8 @@ int client_open(struct client **client, const char *path, int timeout_ms)
 		return -ENOMEM;
 	c->timeout_ms = timeout_ms;
 	c->fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
-	if (c->fd < 0 || connect(c->fd, (struct sockaddr *)&address, sizeof(address)) != 0) {
-		err = -errno;
+	err = c->fd < 0 ? -errno : connect_to(c, &address);
+	if (err != 0) {
 		client_close(c);
 		return err;
 	}

@@ -15,7 +15,8 @@
 
 struct client;
 
-/* path: the control socket's; timeout_ms: for each call as a whole. 0 or -errno. */
+/* path: the control socket's; timeout_ms: to be let in, and for each call as a whole. 0 or -errno.
+ */
 int client_open(struct client **client, const char *path, int timeout_ms);
 /* NULL is allowed. */
 void client_close(struct client *c);

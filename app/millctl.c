@@ -368,8 +368,10 @@ static int run_words(struct ctl *ctl, char **words, int n)
 	}
 	err = client_open(&client, ctl->socket, CLIENT_TIMEOUT_MS);
 	if (err != 0) {
-		fprintf(stderr, "millctl: no millrace is listening on %s: %s\n", ctl->socket,
-			strerror(-err));
+		fprintf(stderr,
+			err == -ETIMEDOUT ? "millctl: millrace does not answer on %s: %s\n"
+					  : "millctl: no millrace is listening on %s: %s\n",
+			ctl->socket, strerror(-err));
 		json_decref(params);
 		return EXIT_FAILURE;
 	}

@@ -374,6 +374,56 @@ static void test_client(void **state)
 	assert_int_equal(beside(*state, call_from_client), 0);
 }
 
+/* Connects as often as there is room before anybody is let in. */
+static int crowd(const char *path, int *fds, int max)
+{
+	struct sockaddr_un a = {.sun_family = AF_UNIX};
+	int n = 0;
+
+	memcpy(a.sun_path, path, strlen(path) + 1);
+	for (; n < max; n++) {
+		fds[n] = socket(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK, 0);
+		if (connect(fds[n], (struct sockaddr *)&a, sizeof(a)) != 0)
+			break;
+	}
+	assert_int_equal(errno, EAGAIN);
+	return n + 1;
+}
+
+static int open_patiently(const char *path)
+{
+	struct client *c;
+
+	if (client_open(&c, path, 60000) != 0)
+		return 1;
+	client_close(c);
+	return 0;
+}
+
+static int open_in_vain(const char *path)
+{
+	struct client *c;
+
+	return client_open(&c, path, 20) == -ETIMEDOUT ? 0 : 1;
+}
+
+/* More come at once than may wait at the door: that is no reason to say that nobody is there. */
+static void test_a_crowd(void **state)
+{
+	struct fixture *f = *state;
+	int fds[2 * CONTROL_CLIENTS], n = crowd(f->path, fds, 2 * CONTROL_CLIENTS);
+	pid_t pid = fork();
+	int status;
+
+	if (pid == 0)
+		_exit(open_in_vain(f->path));
+	assert_int_equal(waitpid(pid, &status, 0), pid);
+	assert_true(WIFEXITED(status) && WEXITSTATUS(status) == 0);
+	assert_int_equal(beside(f, open_patiently), 0);
+	while (n > 0)
+		close(fds[--n]);
+}
+
 static int call_as_stranger(const char *path)
 {
 	struct client *c;
@@ -450,6 +500,7 @@ int main(void)
 		TEST(test_too_many),
 		TEST(test_slow_reader),
 		TEST(test_client),
+		TEST(test_a_crowd),
 		TEST(test_peers),
 		TEST(test_path),
 	};

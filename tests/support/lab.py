@@ -35,6 +35,7 @@ BROADCAST = "ff:ff:ff:ff:ff:ff"
 CLONE_NEWNET = 0x40000000
 ETH_P_ALL = 3
 SOL_PACKET, PACKET_AUXDATA, PACKET_IGNORE_OUTGOING = 263, 8, 23
+SO_TIMESTAMPNS = 35
 TP_STATUS_VLAN_VALID = 0x10
 
 libc = ctypes.CDLL(None, use_errno=True)
@@ -120,6 +121,7 @@ class Port:
         self.ip = re.sub(r"\d+$", "1", self.router_ip) if self.router_ip else None
         self.mtu = conf.get("mtu", 1500)
         self.socket = None
+        self.came = None  # when the last frame read came in by the kernel's clock, in seconds
 
     def make_veth(self, home):
         """A veth from here to the router's namespace; its end there."""
@@ -136,6 +138,7 @@ class Port:
             self.socket = socket.socket(socket.AF_PACKET, socket.SOCK_RAW, socket.htons(ETH_P_ALL))
         self.socket.setsockopt(socket.SOL_SOCKET, 33, 16 << 20)  # SO_RCVBUFFORCE
         self.socket.setsockopt(SOL_PACKET, PACKET_AUXDATA, 1)
+        self.socket.setsockopt(socket.SOL_SOCKET, SO_TIMESTAMPNS, 1)
         self.socket.setsockopt(SOL_PACKET, PACKET_IGNORE_OUTGOING, 1)
         self.socket.bind((self.iface, 0))
         self.socket.setblocking(False)
@@ -173,6 +176,9 @@ class Port:
                 status, *_, tci, tpid = struct.unpack("IIIHHHH", data[:20])
                 if status & TP_STATUS_VLAN_VALID:  # the kernel has cut the tag out
                     frame = frame[:12] + struct.pack("!HH", tpid, tci) + frame[12:]
+            if level == socket.SOL_SOCKET and kind == SO_TIMESTAMPNS:
+                seconds, nanoseconds = struct.unpack("qq", data)
+                self.came = seconds + nanoseconds / 1e9
         return frame
 
     def recv(self, timeout=0.0):

@@ -285,7 +285,7 @@ static bool legal(uint32_t sample, fib_entry answer)
 static void *look_up(void *arg)
 {
 	struct reader *r = arg;
-	uint64_t random = r->id + 1;
+	uint64_t random = r->id + 1, changing = 0;
 	uint32_t chosen[64];
 	fib_entry raw[64];
 
@@ -301,8 +301,9 @@ static void *look_up(void *arg)
 			fib_entry answer = fib4_follow(fib, raw[i], samples[chosen[i]].addr);
 
 			r->wrong += !legal(chosen[i], answer);
-			r->changing += comes_and_goes(fib_entry_index(answer) & 0xfffff);
+			changing += comes_and_goes(fib_entry_index(answer) & 0xfffff);
 		}
+		__atomic_store_n(&r->changing, changing, __ATOMIC_RELAXED);
 		r->lookups += 64;
 		epoch_quiescent(epoch, r->id);
 	}
@@ -341,16 +342,27 @@ static uint32_t toggle(uint32_t route, uint8_t *there)
 	return 1;
 }
 
-/* Three seconds of it; three of four changes are of the long routes, which take and leave groups.
+/* A busy machine may start a reader late: the writer goes on until each has met a change. */
+static bool all_have_looked(const struct reader readers[READERS])
+{
+	for (unsigned int i = 0; i < READERS; i++)
+		if (__atomic_load_n(&readers[i].changing, __ATOMIC_RELAXED) == 0)
+			return false;
+	return true;
+}
+
+/*
+ * Three seconds of it, or more; three of four changes are of the long routes, which take and leave
+ * groups.
  */
-static uint32_t write_on(const uint32_t *long_routes)
+static uint32_t write_on(const uint32_t *long_routes, const struct reader readers[READERS])
 {
 	uint8_t *there = calloc(ALL, 1);
 	ticks end = clock_now() + clock_of_ms(3000);
 	uint32_t changes = 0;
 
 	assert_non_null(there);
-	while (clock_now() < end) {
+	while (clock_now() < end || !all_have_looked(readers)) {
 		uint32_t route = random_below(&seed, ALL);
 
 		changes += toggle(route, &there[route]);
@@ -384,7 +396,7 @@ static void readers_beside_the_writer(void **state)
 		readers[i].id = i;
 		assert_int_equal(pthread_create(&readers[i].thread, NULL, look_up, &readers[i]), 0);
 	}
-	changes = write_on(long_routes);
+	changes = write_on(long_routes, readers);
 	__atomic_store_n(&stop, true, __ATOMIC_RELAXED);
 	for (unsigned int i = 0; i < READERS; i++) {
 		pthread_join(readers[i].thread, NULL);
@@ -394,7 +406,6 @@ static void readers_beside_the_writer(void **state)
 	print_message("%u changes\n", changes);
 	for (unsigned int i = 0; i < READERS; i++) {
 		assert_int_equal(readers[i].wrong, 0);
-		assert_true(readers[i].changing > 0);
 	}
 	free(long_routes);
 }

@@ -175,7 +175,7 @@ def test_silent_neighbour(router):
         if len(asked) < 3:
             router.lan.send(frame)
         if (seen := router.wan.recv(0.1)) is not None and asks_for("198.18.1.31")(seen):
-            asked.append(time.monotonic() - began)
+            asked.append(router.wan.came)  # not when we got round to reading it
         assert time.monotonic() < began + 10
     assert (error[ICMP].type, error[ICMP].code) == (3, 1)
     assert error[IP].src == "198.18.0.254" and error[IP].dst == router.lan.ip

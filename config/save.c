@@ -185,7 +185,7 @@ static uint32_t new_statics(
 	const struct conf *c, const struct conf_extra *extra, struct neigh_static *list)
 {
 	const struct neigh_conf *have = &c->neighbours;
-	uint32_t n = 0;
+	uint32_t n = 0, hidden = 0;
 
 	for (uint32_t i = 0; i < extra->n_static; i++) {
 		uint32_t j = 0;
@@ -196,7 +196,14 @@ static uint32_t new_statics(
 			j++;
 		if (j == have->n_static)
 			list[n++] = extra->statics[i];
+		else
+			hidden += memcmp(have->statics[j].mac, extra->statics[i].mac,
+					  sizeof(extra->statics[i].mac)) != 0;
 	}
+	if (hidden)
+		log_warning("%u neighbours added by hand are not saved: the configuration has "
+			    "other MACs for them",
+			hidden);
 	return n;
 }
 

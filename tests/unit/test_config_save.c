@@ -12,6 +12,7 @@
 
 #include <dirent.h>
 #include <errno.h>
+#include <sys/mman.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -132,6 +133,30 @@ static void test_nothing_added(void **state)
 	conf_free(c);
 }
 
+/* What the configuration says otherwise stays as it says, and that is told. */
+static void test_what_is_not_saved(void **state)
+{
+	static const char other[] = "neighbours: {static: [{port: lan, address: 198.18.0.17, mac: "
+				    "02:00:00:00:00:09}]}\n";
+	const struct conf_extra extra = {{0, NULL}, 1, statics};
+	struct conf *c = conf_good(other);
+	int out = memfd_create("log", 0), saved = dup(STDERR_FILENO);
+	char said[256] = "", *text;
+	struct errs e = {0};
+
+	(void)state;
+	dup2(out, STDERR_FILENO);
+	text = conf_with(c, &extra, &e);
+	dup2(saved, STDERR_FILENO);
+	assert_true(pread(out, said, sizeof(said) - 1, 0) >= 0);
+	close(saved);
+	close(out);
+	assert_string_equal(text, other);
+	assert_non_null(strstr(said, "1 neighbours added by hand are not saved"));
+	free(text);
+	conf_free(c);
+}
+
 static char *contents(const char *file)
 {
 	struct errs e = {0};
@@ -191,6 +216,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_with),
 		cmocka_unit_test(test_nothing_added),
+		cmocka_unit_test(test_what_is_not_saved),
 		cmocka_unit_test(test_store),
 	};
 

@@ -105,7 +105,10 @@ static void divert_in(struct worker *w, struct rte_mbuf *m, uint32_t dst, fib_en
 		lane_put(&w->local, m, 0);
 		return;
 	case FIB_GLEAN:
-		park_put(w, m, (uint16_t)index, dst);
+		if (pkt_ip4(m)->ttl <= 1) /* it goes nowhere, whoever is there (RFC 1812 5.3.1) */
+			error_put(w, m, ERROR_TTL, 0);
+		else
+			park_put(w, m, (uint16_t)index, dst);
 		return;
 	case FIB_BROADCAST:
 		broadcast_in(w, m, (uint16_t)index);

@@ -89,6 +89,19 @@ static void test_in(void **state)
 	}
 }
 
+/* A TTL that ends here ends before anybody is asked for: who traces the way is told at once. */
+static void test_ttl_before_a_neighbour(void **state)
+{
+	(void)state;
+	for (uint8_t ttl = 0; ttl < 3; ttl++) {
+		struct ip4_fields f = {.ttl = ttl, .src = LAN_HOST, .dst = NEW_HOST};
+		uint32_t len = frame_udp(frame, f, 1, 2, 20);
+
+		run(LAN, len, FAKE_EXACT);
+		expect("ttl", ttl < 2 ? LANE : PARKED, &w->error, ERROR_TTL << 24, len);
+	}
+}
+
 /* Of our own packets nobody is told where they could not go. */
 static void test_out(void **state)
 {
@@ -354,6 +367,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_in),
+		cmocka_unit_test(test_ttl_before_a_neighbour),
 		cmocka_unit_test(test_out),
 		cmocka_unit_test(test_egress),
 		cmocka_unit_test(test_directed),

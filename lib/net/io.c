@@ -39,14 +39,21 @@ uint32_t stage_rx(struct worker *w)
 	return 0;
 }
 
+/*
+ * To fib(in), since routes may have changed since; but the FIB knows no multicast group and no
+ * limited broadcast, and might send one on by the default route.
+ */
 static void handed_in(struct worker *w, struct rte_mbuf *m)
 {
+	uint32_t dst;
+
 	if (m->port & PKT_TX) {
 		tx_put(w, pkt_iface(m), m);
 		return;
 	}
 	m->port |= PKT_STEERED;
-	lane_put(&w->in, m, ip4_hdr_dst(pkt_ip4(m)));
+	dst = ip4_hdr_dst(pkt_ip4(m));
+	lane_put(dst >> 28 >= 0xe ? &w->local : &w->in, m, dst);
 }
 
 uint32_t stage_handover(struct worker *w)

@@ -73,6 +73,35 @@ static void test_handover(void **state)
 	rte_pktmbuf_free(m);
 }
 
+/*
+ * What is for this host by more than its address has no route to come back by: where there is a
+ * default route, a broadcast would leave by it.
+ */
+static void test_a_group_is_handed_over(void **state)
+{
+	static const uint32_t groups[] = {IP4_BROADCAST, 0xe0000001};
+
+	(void)state;
+	fake_route(net, 0, 0, FIB_FORWARD, WAN);
+	while (rib4_poll(net->rib, clock_now()) > 0)
+		;
+	for (size_t i = 0; i < RTE_DIM(groups); i++) {
+		struct rte_mbuf *m = packet(a);
+
+		pkt_ip4(m)->dst = to_be32(groups[i]);
+		m->port |= PKT_LINK_GROUP;
+		handover(a, 1, m);
+		assert_int_equal(stage_handover(b), 1);
+		fake_run(b, &b->in, stage_fib_in);
+		assert_int_equal(b->local.n, 1);
+		assert_ptr_equal(b->local.pkt[0], m);
+		balanced(b, 1);
+		b->local.n = 0;
+		rte_pktmbuf_free(m);
+		b->books.handed_in--;
+	}
+}
+
 static void test_a_full_ring_is_a_named_drop(void **state)
 {
 	uint32_t sent = 0;
@@ -197,6 +226,7 @@ int main(void)
 #define T(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
 	const struct CMUnitTest tests[] = {
 		T(test_handover),
+		T(test_a_group_is_handed_over),
 		T(test_a_full_ring_is_a_named_drop),
 		T(test_sent_by_another),
 		T(test_a_port_that_is_gone),

@@ -11,7 +11,9 @@ from support.lab import moved
 
 CONFIG = {
     "system": {"workers": 2},
-    "services": {"echo": {"kind": "udp-echo", "listen": "0.0.0.0:7"}},
+    "services": {"echo": {"kind": "udp-echo", "listen": "0.0.0.0:7"},
+                 "discard": {"kind": "udp-discard", "listen": "0.0.0.0:9"}},
+    "routes": [{"prefix": "0.0.0.0/0", "via": "198.18.1.1"}],
 }
 
 
@@ -63,3 +65,12 @@ def test_errors_reach_the_sender(router):
         router.lan.send(router.lan.to(router.lan.router_ip) / UDP(sport=5000 + port, dport=9999))
     for _ in range(50):
         assert router.lan.expect(lambda f: ICMP in f)[ICMP].type == 3
+
+
+def test_a_broadcast_reaches_its_owner_and_no_default_route(router):
+    before = router.counters()
+    for port in range(40):
+        router.lan.send(router.lan.to_all() / UDP(sport=6000 + port, dport=9) / Raw(b"x"))
+    router.settle()
+    came = moved(before, router.counters())
+    assert came["udp_discard"] == 40 and not came.get("ip4_forwarded")

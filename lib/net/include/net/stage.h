@@ -17,7 +17,7 @@ typedef uint32_t source_fn(struct worker *w);
 /* sources */
 source_fn stage_commands; /* takes control's commands: ARP requests out, parks released */
 source_fn stage_unpark;	  /* released parks -> in | out | error; timed-out parks -> error */
-source_fn stage_handover; /* rings from other workers -> in | tx lanes */
+source_fn stage_handover; /* rings from other workers -> in | local | tx lanes */
 source_fn stage_again;	  /* the again ring -> in | out */
 source_fn stage_rx;	  /* one receive queue -> rx */
 

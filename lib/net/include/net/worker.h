@@ -292,7 +292,7 @@ void worker_books(const struct worker *w, struct books *b);
 /* Tells control something; a full mailbox is counted and the event is lost. */
 void worker_tell(struct worker *w, const struct event *e);
 
-/* Sends m to its owner's fib(in). Takes ownership; full is a named drop. */
+/* Sends m, a packet for this host, to its owner. Takes ownership; full is a named drop. */
 void handover(struct worker *w, uint16_t owner, struct rte_mbuf *m);
 
 /* Gives m another pass, from fib(in) on. Takes ownership. */

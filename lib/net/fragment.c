@@ -81,12 +81,20 @@ static bool fragment(struct worker *w, const struct rte_mbuf *m, uint32_t index)
 	return true;
 }
 
+/* Not so a fragment that ends beyond the longest packet: its offset has no room for its parts. */
+static bool can_be_cut(const struct ip4_hdr *ip)
+{
+	return ip4_hdr_frag_offset(ip) + ip4_hdr_total_len(ip) <= IP4_PACKET_MAX;
+}
+
 void stage_fragment(struct worker *w)
 {
 	struct lane *l = &w->frag;
 
 	for (uint32_t i = 0; i < l->n; i++) {
-		if (fragment(w, l->pkt[i], l->aux[i])) {
+		if (!can_be_cut(pkt_ip4(l->pkt[i]))) {
+			drop(w, l->pkt[i], DROP_REASM_BAD);
+		} else if (fragment(w, l->pkt[i], l->aux[i])) {
 			w->books.originated--; /* the first is the packet itself */
 			worker_free(w, l->pkt[i]);
 		} else {

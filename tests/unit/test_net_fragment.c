@@ -145,6 +145,37 @@ static void test_refragment(void **state)
 	}
 }
 
+/*
+ * A fragment that ends beyond the longest packet has no place for all of its parts: offsets would
+ * begin again from 0, and take the flags with them.
+ */
+static void test_beyond_the_end(void **state)
+{
+	static const struct {
+		uint16_t offset; /* in units of 8 bytes */
+		uint32_t payload;
+		bool passes;
+	} cases[] = {
+		{8191, 1480, false},
+		{8190, 1000, false},
+		{8064, 1008, false}, /* 65,520 bytes, and the header */
+		{8064, 1003, true},  /* 65,535 in all */
+		{8064, 1004, false},
+	};
+
+	(void)state;
+	for (size_t i = 0; i < RTE_DIM(cases); i++) {
+		struct ip4_fields f = passing;
+
+		f.frag = cases[i].offset;
+		run(frame_ip4(frame, f, NULL, 0, expected, cases[i].payload), 0, 576);
+		if (!cases[i].passes)
+			fake_dropped(w, DROP_REASM_BAD);
+		assert_int_equal(w->tx[1].n, cases[i].passes ? 2 : 0);
+		fake_rest(w);
+	}
+}
+
 /* RFC 791 3.1: all options in the first fragment, in the others what is marked as copied. */
 static void test_options(void **state)
 {
@@ -243,6 +274,7 @@ int main(void)
 		cmocka_unit_test(test_sizes),
 		cmocka_unit_test(test_edges),
 		cmocka_unit_test(test_refragment),
+		cmocka_unit_test(test_beyond_the_end),
 		cmocka_unit_test(test_options),
 		cmocka_unit_test(test_tagged),
 		cmocka_unit_test(test_no_buffers),

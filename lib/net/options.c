@@ -58,9 +58,12 @@ static bool follow(struct worker *w, struct rte_mbuf *m, uint8_t *route)
 		return false; /* a strict route would name us */
 	while (route[PTR] <= route[LEN] && lookup_is_ours(w->net, ip4_hdr_dst(ip))) {
 		uint8_t *entry = route + route[PTR] - 1;
-		uint32_t next = from_be32(load32(entry));
-		uint32_t own = address_towards(w, m, next);
+		uint32_t next, own;
 
+		if (route[PTR] + 3 > route[LEN]) /* some room, but for no address (RFC 791) */
+			return false;
+		next = from_be32(load32(entry));
+		own = address_towards(w, m, next);
 		if (strict && !is_neighbour(w->net, next))
 			return false;
 		store32(entry, own != 0 ? to_be32(own) : ip->dst);

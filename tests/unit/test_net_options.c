@@ -128,6 +128,8 @@ static void test_source_route(void **state)
 		{"loose, through two of ours", LAN_ADDR, 9,
 			{131, 11, 4, A(WAN_ADDR), A(FAR_HOST), 1},
 			{131, 11, 12, A(LAN_ADDR), A(WAN_ADDR), 1}, FAR_HOST, -1, 0},
+		{"loose, no room for a second", LAN_ADDR, 9, {131, 9, 4, A(WAN_ADDR), 7, 7, 1}, {0},
+			0, ERROR_SOURCE_ROUTE, 0},
 		{"done, for us", LAN_ADDR, 9, {131, 7, 8, 9, 9, 9, 9, 1}, {0}, 0, -1, 0},
 		{"empty, for us", LAN_ADDR, 9, {131, 3, 4, 1}, {0}, 0, -1, 0},
 		{"loose and recorded", LAN_ADDR, 9,

@@ -163,19 +163,16 @@ static void end(struct net *net, struct route *r)
 	hops_drop(net, h);
 }
 
-/* An interface came or went: every set of gateways is looked at, then the routes of those that
- * changed. */
-static void follow(struct net *net, ticks now)
+/* Routes of the sets that changed have in the RIB what these amount to now. */
+static void catch_up(struct net *net)
 {
 	struct route_table *t = net->routes;
 	uint32_t lost = 0;
 	bool any = false;
 	struct hops *h;
 
-	LIST_FOREACH (h, &t->hops.all, all) {
-		hops_resolve(net, h, now);
+	LIST_FOREACH (h, &t->hops.all, all)
 		any |= h->changed;
-	}
 	for (uint32_t i = 1; any && i < t->n_places; i++) {
 		const struct route *r = &t->place[i];
 
@@ -186,6 +183,16 @@ static void follow(struct net *net, ticks now)
 		hops_settle(net, h);
 	if (lost > 0)
 		log_error("routes: no room for %u of them", lost);
+}
+
+/* Something changed that gateways depend on: every set of them is looked at anew. */
+static void follow(struct net *net, ticks now)
+{
+	struct hops *h;
+
+	LIST_FOREACH (h, &net->routes->hops.all, all)
+		hops_resolve(net, h, now);
+	catch_up(net);
 }
 
 void route_iface_up(struct net *net, uint16_t iface, ticks now)
@@ -355,14 +362,10 @@ void route_publish(struct net *net, ticks now)
 {
 	struct route_table *t = net->routes;
 	uint32_t lost = 0;
-	struct hops *h;
 
 	if (t->built == NULL)
 		return;
-	LIST_FOREACH (h, &t->hops.all, all) {
-		hops_resolve(net, h, now);
-		hops_settle(net, h);
-	}
+	follow(net, now);
 	for (uint32_t i = 1; i < t->n_places; i++)
 		t->place[i].kept = t->place[i].origin != RIB4_STATIC;
 	for (uint32_t i = 0; i < t->n_built; i++)
@@ -410,6 +413,8 @@ int route_add(struct net *net, const struct route_conf *c, enum rib4_origin orig
 	if (reserve(net->routes, 1) < 0 || convert(net, &r, c, origin) < 0)
 		return -ENOSPC;
 	hops_resolve(net, r.hops, now);
+	if (r.hops->refs > 1 && r.hops->changed)
+		catch_up(net); /* what it found out is true of the others too */
 	hops_settle(net, r.hops);
 	rc = put(net, &r);
 	if (rc == 0)

@@ -355,6 +355,31 @@ static void test_no_group_left(void **state)
 	assert_int_equal(route_del(b->net, IP(100, 64, 0, 0), 24, RIB4_OPERATOR), 0);
 }
 
+/* A group is free again: whoever finds that out, every route of the set has it from then on. */
+static void test_a_group_for_all(void **state)
+{
+	(void)state;
+	for (int publishes = 0; publishes < 2; publishes++) {
+		test_no_group_left(NULL);
+		bed_wait(b, 100);
+		if (publishes)
+			publish(NULL, 0);
+		else
+			assert_int_equal(add(via2(DOC2, 24, LAN_NET(100), WAN_HOST)), 0);
+		assert_int_equal(buckets(FAR, WAN_HOST), 32);
+		bed_down(b, LAN);
+		bed_down(b, WAN);
+		assert_int_equal(bed_kind(b, FAR), FIB_NONE); /* and gives it back */
+		bed_up(b, LAN);
+		bed_up(b, WAN);
+		route_del(b->net, FAR, 24, RIB4_OPERATOR);
+		route_del(b->net, DOC2, 24, RIB4_OPERATOR);
+		for (uint32_t i = 1; i < 7; i++)
+			route_del(b->net, IP(100, 64, i, 0), 24, RIB4_OPERATOR);
+		bed_wait(b, 100);
+	}
+}
+
 /* --- a new configuration --- */
 
 static void test_publish(void **state)
@@ -549,8 +574,9 @@ int main(void)
 	const struct CMUnitTest tests[] = {TEST(connected), TEST(short_networks),
 		TEST(addresses_change), TEST(loopback), TEST(gateway), TEST(refused),
 		TEST(verdicts), TEST(longest_network), TEST(group), TEST(group_silent),
-		TEST(group_all_silent), TEST(group_shared), TEST(no_group_left), TEST(publish),
-		TEST(abandoned), TEST(no_gap), TEST(many), TEST(check), TEST(walk)};
+		TEST(group_all_silent), TEST(group_shared), TEST(no_group_left),
+		TEST(a_group_for_all), TEST(publish), TEST(abandoned), TEST(no_gap), TEST(many),
+		TEST(check), TEST(walk)};
 
 	if (eal_for_tests(128) < 0)
 		return 1;

@@ -430,7 +430,6 @@ static void apply_loopback(struct net *net, const struct ports_conf *c, ticks no
 		same = lo->addrs[i].addr == c->loopback[i].addr;
 	if (same)
 		return;
-	route_iface_down(net, IFACE_LOOPBACK, now);
 	lo->n_addrs = 0;
 	for (uint32_t i = 0; i < c->n_loopback && i < IFACE_ADDRS; i++)
 		lo->addrs[lo->n_addrs++] = (struct iface_addr){c->loopback[i].addr, 32};

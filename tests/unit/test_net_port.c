@@ -342,6 +342,28 @@ static void test_loopback_addresses(void **state)
 	assert_int_equal(kind_of(0xc6127f01), FIB_NONE);
 }
 
+/* An address that stays is served all the while: its entry in the FIB is not made anew. */
+static void test_a_loopback_address_stays(void **state)
+{
+	struct addr_conf lo[] = {
+		{.addr = 0xc6127f01, .depth = 32}, {.addr = 0xc6127f02, .depth = 32}};
+	struct ports_conf c = {.n_loopback = 1, .loopback = lo};
+	const fib_entry *slot = fib4_slot(net->fib, lo[0].addr);
+	fib_entry group;
+
+	(void)state;
+	assert_int_equal(port_build(net, &c, &errors), 0);
+	port_publish(net, 1);
+	group = fib4_load(slot);
+	for (c.n_loopback = 2; c.n_loopback > 0; c.n_loopback--) {
+		assert_int_equal(port_build(net, &c, &errors), 0);
+		port_publish(net, 1);
+		assert_int_equal(fib4_load(slot), group);
+		assert_int_equal(kind_of(lo[1].addr), c.n_loopback == 2 ? FIB_LOCAL : FIB_NONE);
+	}
+	apply(0);
+}
+
 /* Whatever the hash, the NIC's table and our map name one owner. */
 static void test_the_nic_spreads_as_we_do(void **state)
 {
@@ -397,6 +419,7 @@ int main(void)
 		T(test_another_device_needs_another_name),
 		T(test_a_namespace_that_is_not_there),
 		T(test_loopback_addresses),
+		T(test_a_loopback_address_stays),
 		T(test_the_nic_spreads_as_we_do),
 		T(test_who_does_what),
 	};

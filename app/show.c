@@ -118,16 +118,12 @@ static json_t *iface_row(const struct net *net, uint16_t index)
 {
 	const struct iface *f = &net->iface[index];
 	const struct port *p = index == IFACE_LOOPBACK ? NULL : net->port[f->slot];
-	uint64_t packets = 0, bytes = 0;
+	struct pair_count received = iface_received(net, index);
 
-	for (uint16_t i = 0; i < net->n_workers; i++) {
-		packets += net->worker[i]->iface_rx[index].packets;
-		bytes += net->worker[i]->iface_rx[index].bytes;
-	}
 	return json_pack("{s:s, s:s?, s:i, s:o, s:i, s:s, s:o, s:o, s:o}", "name", f->name, "port",
 		p != NULL ? p->name : NULL, "vlan", f->vlan, "mac", iface_mac(f), "mtu", f->mtu,
 		"state", f->flags & IFACE_UP ? "up" : "down", "addresses", addresses(f),
-		"rx_packets", json_count(packets), "rx_bytes", json_count(bytes));
+		"rx_packets", json_count(received.packets), "rx_bytes", json_count(received.bytes));
 }
 
 json_t *show_interfaces(struct app *app, struct call *call)

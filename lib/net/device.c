@@ -295,6 +295,7 @@ static int start(struct net *net, struct port *p, struct errs *e)
 	rc = rte_eth_allmulticast_enable(p->device); /* check.c knows which groups are ours */
 	if (p->conf.promiscuous || rc < 0) /* a bond of such members drops even broadcasts */
 		rte_eth_promiscuous_enable(p->device);
+	rte_eth_stats_reset(p->device); /* a NIC goes on counting from whoever had it before */
 	fill_reta(net, p, info.reta_size);
 	own_mac(p);
 	p->node = rte_eth_dev_socket_id(p->device);

@@ -19,6 +19,20 @@ uint16_t iface_by_name(const struct net *net, const char *name)
 	return 0;
 }
 
+struct pair_count iface_received(const struct net *net, uint16_t index)
+{
+	const struct pair_count *before = &net->iface[index].before;
+	struct pair_count sum = {-before->packets, -before->bytes};
+
+	for (uint16_t i = 0; i < net->n_workers; i++) {
+		const struct pair_count *c = &net->worker[i]->iface_rx[index];
+
+		sum.packets += __atomic_load_n(&c->packets, __ATOMIC_RELAXED);
+		sum.bytes += __atomic_load_n(&c->bytes, __ATOMIC_RELAXED);
+	}
+	return sum;
+}
+
 uint16_t iface_take(struct net *net, const char *name)
 {
 	uint16_t index = 0;
@@ -28,6 +42,7 @@ uint16_t iface_take(struct net *net, const char *name)
 			index = i;
 	if (index != 0) {
 		net->iface[index] = (struct iface){0};
+		net->iface[index].before = iface_received(net, index);
 		snprintf(net->iface[index].name, IFACE_NAME, "%s", name);
 	}
 	return index;

@@ -262,6 +262,35 @@ static void test_vlans_come_and_go(void **state)
 	assert_int_equal(kind_of(0xc6120afe), FIB_NONE);
 }
 
+/* An index is another's when an interface has gone; what that had received is not its successor's.
+ */
+static void test_counters_begin_at_zero(void **state)
+{
+	(void)state;
+	device(0, "lan", "net_null0", 0xc61200fe);
+	ports[0].vlans = vlans;
+	ports[0].n_vlans = 1;
+	for (uint16_t vid = 10; vid < 13; vid++) {
+		uint16_t index;
+
+		vlans[0] = (struct iface_conf){.vlan = vid, .mtu = 1500};
+		snprintf(vlans[0].name, sizeof(vlans[0].name), "lan.%u", vid);
+		apply(1);
+		index = iface_by_name(net, vlans[0].name);
+		assert_int_equal(iface_received(net, index).packets, 0);
+		assert_int_equal(iface_received(net, index).bytes, 0);
+		net->worker[0]->iface_rx[index].packets += 7;
+		net->worker[1]->iface_rx[index].packets += 1;
+		net->worker[1]->iface_rx[index].bytes += 60;
+		assert_int_equal(iface_received(net, index).packets, 8);
+		assert_int_equal(iface_received(net, index).bytes, 60);
+		ports[0].n_vlans = 0;
+		apply(1);
+		epoch_drain(net->epoch);
+		ports[0].n_vlans = 1;
+	}
+}
+
 /* One device that cannot be made, and nothing has changed. */
 static void test_a_failed_build_changes_nothing(void **state)
 {
@@ -414,6 +443,7 @@ int main(void)
 		T(test_nothing_is_closed_under_a_worker),
 		T(test_its_end_waits_for_the_last_look),
 		T(test_vlans_come_and_go),
+		T(test_counters_begin_at_zero),
 		T(test_a_failed_build_changes_nothing),
 		T(test_an_mtu_that_the_device_refuses),
 		T(test_another_device_needs_another_name),

@@ -7,6 +7,8 @@
 #ifndef NET_COUNTER_H
 #define NET_COUNTER_H
 
+#include <stdint.h>
+
 /* clang-format off */
 #define COUNTERS(X) \
 	X(arp_requests_in, "ARP requests received") \
@@ -43,6 +45,12 @@ enum counter {
 	COUNTERS(X)
 #undef X
 		COUNT_MAX
+};
+
+/* Of one kind of traffic. */
+struct pair_count {
+	uint64_t packets;
+	uint64_t bytes;
 };
 
 const char *counter_name(enum counter c);

@@ -8,6 +8,7 @@
 #ifndef NET_IFACE_H
 #define NET_IFACE_H
 
+#include "net/counter.h"
 #include "wire/ip4_addr.h"
 
 #include <assert.h>
@@ -45,6 +46,8 @@ struct iface {
 		uint8_t depth; /* prefix length */
 	} addrs[IFACE_ADDRS];  /* control: w, workers: r (slow path) */
 	uint32_t n_addrs;
+
+	struct pair_count before; /* control's: received by earlier owners of the index */
 };
 static_assert(sizeof(struct iface) % 64 == 0, "interfaces do not share lines");
 

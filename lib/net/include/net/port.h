@@ -114,6 +114,8 @@ void port_close_all(struct net *net);
 struct port *port_by_name(struct net *net, const char *name);
 /* Index of an interface by name ("lan", "lan.10"), 0 if there is none. */
 uint16_t iface_by_name(const struct net *net, const char *name);
+/* What an interface has received since it came to be, all workers. Control. */
+struct pair_count iface_received(const struct net *net, uint16_t index);
 
 /* One row of the start-up table: a piece of work and who does it. */
 struct port_work {

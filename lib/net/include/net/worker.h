@@ -76,11 +76,6 @@ struct stage_count {
 	uint64_t timed_ticks;
 };
 
-struct pair_count {
-	uint64_t packets;
-	uint64_t bytes;
-};
-
 /*
  * The books of one worker. At every end of a pass
  * rx + originated + handed_in = tx + consumed + handed_out + held + sum(drop).

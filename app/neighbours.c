@@ -97,10 +97,17 @@ json_t *neighbours_del(struct app *app, struct call *call)
 
 	if (!get_port(app, call, &iface))
 		return NULL;
-	if (neigh_del(app->net, iface, param_address(call, "address"), clock_now()) != 0)
+	switch (neigh_del(app->net, iface, param_address(call, "address"), clock_now())) {
+	case 0:
+		return entry_result(call);
+	case -EPERM:
+		return call_fail(call, RPC_NOT_FOUND,
+			"address: %s on port %.40s is the configuration's: take it out of the file",
+			param_string(call, "address", ""), param_string(call, "port", ""));
+	default:
 		return call_fail(call, RPC_NOT_FOUND, "address: %s is no neighbour on port %.40s",
 			param_string(call, "address", ""), param_string(call, "port", ""));
-	return entry_result(call);
+	}
 }
 
 json_t *neighbours_flush(struct app *app, struct call *call)

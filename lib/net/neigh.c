@@ -370,11 +370,12 @@ void neigh_retire(struct net *net)
 
 /* --- the operator --- */
 
-static struct neigh_static *find_added(struct neigh_table *t, const char *iface, uint32_t addr)
+static struct neigh_static *find_static(
+	struct neigh_static *list, uint32_t n, const char *iface, uint32_t addr)
 {
-	for (uint32_t i = 0; i < t->n_added; i++) {
-		if (t->added[i].addr == addr && strcmp(t->added[i].iface, iface) == 0)
-			return &t->added[i];
+	for (uint32_t i = 0; i < n; i++) {
+		if (list[i].addr == addr && strcmp(list[i].iface, iface) == 0)
+			return &list[i];
 	}
 	return NULL;
 }
@@ -383,7 +384,7 @@ int neigh_add(struct net *net, uint16_t iface, uint32_t addr, const uint8_t mac[
 {
 	struct neigh_table *t = net->neigh;
 	const struct iface *f = &net->iface[iface];
-	struct neigh_static *s = find_added(t, f->name, addr);
+	struct neigh_static *s = find_static(t->added, t->n_added, f->name, addr);
 
 	if (!eth_is_unicast(mac) || iface_link(f, addr) == NULL || iface_owns(f, addr))
 		return -EINVAL;
@@ -404,13 +405,19 @@ int neigh_add(struct net *net, uint16_t iface, uint32_t addr, const uint8_t mac[
 int neigh_del(struct net *net, uint16_t iface, uint32_t addr, ticks now)
 {
 	struct neigh_table *t = net->neigh;
-	struct neigh_static *s = find_added(t, net->iface[iface].name, addr);
+	const char *name = net->iface[iface].name;
+	struct neigh_static *s = find_static(t->added, t->n_added, name, addr);
+	struct neigh_static *c = find_static(t->conf.statics, t->conf.n_static, name, addr);
 	struct neigh *n = neigh_table_find(t, iface, addr);
 
+	if (s == NULL && c != NULL)
+		return -EPERM; /* it would come back with the next link up */
 	if (s == NULL && n == NULL)
 		return -ENOENT;
 	if (s != NULL)
 		*s = t->added[--t->n_added];
+	if (n != NULL && c != NULL)
+		return set_static(net, iface, c, now);
 	if (n != NULL)
 		neigh_step_lose(net, n, now);
 	return 0;

@@ -40,6 +40,26 @@ static void test_static(void **state)
 	assert_int_equal(neigh_del(b->net, LAN, LAN_NET(4), b->now), -ENOENT);
 }
 
+/*
+ * What the configuration says stands until it says otherwise: deleted by hand it would come back
+ * with the next link up. The operator may speak against it, and take that back.
+ */
+static void test_configured_is_not_deleted(void **state)
+{
+	struct neigh_static s = {.iface = "lan", .addr = LAN_NET(1), .mac = {2, 0, 0, 0, 0, 1}};
+
+	(void)state;
+	set_conf(100, &s, 1);
+	assert_int_equal(neigh_del(b->net, LAN, LAN_NET(1), b->now), -EPERM);
+	expect_forward(LAN_NET(1), s.mac);
+	assert_int_equal(neigh_add(b->net, LAN, LAN_NET(1), new_mac, b->now), 0);
+	expect_forward(LAN_NET(1), new_mac);
+	assert_int_equal(neigh_del(b->net, LAN, LAN_NET(1), b->now), 0);
+	expect_forward(LAN_NET(1), s.mac);
+	set_conf(100, NULL, 0);
+	assert_int_equal(state_of(LAN_NET(1)), -1);
+}
+
 static void test_bad_static(void **state)
 {
 	static const uint8_t group[6] = {1, 0, 0x5e, 0, 0, 1};
@@ -234,9 +254,10 @@ static void test_check(void **state)
 
 int main(void)
 {
-	const struct CMUnitTest tests[] = {TEST(static), TEST(bad_static), TEST(flush), TEST(link),
-		TEST(iface_changes), TEST(our_address_wins), TEST(route_wins), TEST(announce),
-		TEST(announce_late), TEST(conflict), TEST(check)};
+	const struct CMUnitTest tests[] = {TEST(static), TEST(configured_is_not_deleted),
+		TEST(bad_static), TEST(flush), TEST(link), TEST(iface_changes),
+		TEST(our_address_wins), TEST(route_wins), TEST(announce), TEST(announce_late),
+		TEST(conflict), TEST(check)};
 
 	if (eal_for_tests(128) < 0)
 		return 1;

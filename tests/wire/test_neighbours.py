@@ -173,6 +173,9 @@ def test_static_neighbour_of_the_configuration(router):
     assert neighbour(router, "198.18.1.50")["mac"] == "02:00:00:00:50:50"
     router.ctl("neighbour", "flush")
     assert neighbour(router, "198.18.1.50")["state"] == "static"
+    with pytest.raises(lab.CtlError, match="configuration"):
+        router.ctl("neighbour", "del", "198.18.1.50", "wan")
+    assert neighbour(router, "198.18.1.50")["state"] == "static"
 
 
 def test_neighbour_added_and_taken_back(forgetful):

@@ -74,7 +74,11 @@ bool neigh_is_silent(const struct net *net, uint32_t adj);
 /* Counts up whenever a next hop becomes silent or is heard of again. */
 uint32_t neigh_silences(const struct net *net);
 
-/* Operator's changes: 0, -ENOENT, -ENOSPC, -EINVAL (not on the interface's networks). */
+/*
+ * Operator's changes: 0, -ENOENT, -ENOSPC, -EINVAL (not on the interface's networks), -EPERM (it is
+ * the configuration's). What is added stands above the configuration's, and deleted gives way to
+ * it.
+ */
 int neigh_add(struct net *net, uint16_t iface, uint32_t addr, const uint8_t mac[6], ticks now);
 int neigh_del(struct net *net, uint16_t iface, uint32_t addr, ticks now);
 /* Forgets learnt entries, of one interface or of all (iface 0); returns how many. */

@@ -80,14 +80,31 @@ struct rte_mbuf *chain_behead(struct rte_mbuf *m, uint32_t len)
 	return m;
 }
 
-struct rte_mbuf *chain_head(struct worker *w, struct rte_mbuf *m, uint32_t len)
+static bool is_shared(const struct rte_mbuf *segment)
 {
-	struct rte_mbuf *copy;
+	return rte_mbuf_refcnt_read(segment) != 1 || !RTE_MBUF_DIRECT(segment);
+}
 
-	if (likely(m->data_len >= len && rte_mbuf_refcnt_read(m) == 1 && RTE_MBUF_DIRECT(m)))
-		return m;
-	copy = rte_pktmbuf_copy(m, w->pool, 0, UINT32_MAX);
+static struct rte_mbuf *replace_by_copy(struct worker *w, struct rte_mbuf *m)
+{
+	struct rte_mbuf *copy = rte_pktmbuf_copy(m, w->pool, 0, UINT32_MAX);
+
 	if (copy != NULL)
 		rte_pktmbuf_free(m);
 	return copy;
+}
+
+struct rte_mbuf *chain_head(struct worker *w, struct rte_mbuf *m, uint32_t len)
+{
+	if (likely(m->data_len >= len && !is_shared(m)))
+		return m;
+	return replace_by_copy(w, m);
+}
+
+struct rte_mbuf *chain_own(struct worker *w, struct rte_mbuf *m)
+{
+	for (const struct rte_mbuf *s = m; s != NULL; s = s->next)
+		if (unlikely(is_shared(s)))
+			return replace_by_copy(w, m);
+	return m;
 }

@@ -180,6 +180,12 @@ static int configure(struct net *net, struct port *p, const struct rte_eth_dev_i
 	p->emulates = strcmp(info->driver_name, "net_tap") == 0;
 	if (p->emulates) /* it would sum in software, and we do that only where it is asked for */
 		p->rx_offloads &= ~RTE_ETH_RX_OFFLOAD_CHECKSUM;
+	/*
+	 * Drivers fill buffers of the pool that a queue was given: direct, and held once. Not so
+	 * net_ring: it passes on the very buffer that its peer put in, who may hold it still.
+	 * (A bond cannot have it as a member: it takes no MAC.)
+	 */
+	p->lends = strcmp(info->driver_name, "net_ring") == 0;
 	p->chains = p->tx_offloads & RTE_ETH_TX_OFFLOAD_MULTI_SEGS;
 	p->rss_hf = p->n_rxq > 1 ? info->flow_type_rss_offloads & RSS_WANTED : 0;
 	c.rxmode.offloads = p->rx_offloads;

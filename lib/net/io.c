@@ -4,6 +4,7 @@
  * the again ring, control's commands, transmit queues. Each source takes at most its budget.
  */
 #include "net/arp.h"
+#include "net/chain.h"
 #include "net/net.h"
 #include "net/park.h"
 #include "net/reasm.h"
@@ -13,6 +14,25 @@
 
 #define COMMAND_BUDGET 32
 #define TIMER_MS       10
+
+/*
+ * Whoever writes a packet holds it alone; this is where that is seen to, once, for the devices
+ * whose buffers may have other holders. Returns how many of n packets there are buffers for.
+ */
+static uint32_t own(struct worker *w, uint32_t n)
+{
+	uint32_t kept = 0;
+
+	for (uint32_t i = 0; i < n; i++) {
+		struct rte_mbuf *m = chain_own(w, w->rx.pkt[i]);
+
+		if (m == NULL)
+			drop(w, w->rx.pkt[i], DROP_NO_BUFFER);
+		else
+			w->rx.pkt[kept++] = m;
+	}
+	return kept;
+}
 
 /* One queue a pass, in turn: the burst then has one interface. */
 uint32_t stage_rx(struct worker *w)
@@ -31,9 +51,9 @@ uint32_t stage_rx(struct worker *w)
 		if (n == 0)
 			continue;
 		w->now = clock_now();
-		w->rx.n = n;
-		w->rx_iface = q->iface;
 		w->books.rx += n;
+		w->rx.n = unlikely(q->lent) ? own(w, n) : n;
+		w->rx_iface = q->iface;
 		return n;
 	}
 	return 0;

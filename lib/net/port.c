@@ -245,7 +245,14 @@ static bool is_eventfd(int fd)
 
 static struct rxq rxq_of(const struct port *p, uint16_t queue)
 {
-	struct rxq q = {p->device, queue, p->iface, p->slot, -1, false};
+	struct rxq q = {
+		.device = p->device,
+		.queue = queue,
+		.iface = p->iface,
+		.slot = p->slot,
+		.fd = -1,
+		.lent = p->lends,
+	};
 
 	if (!p->rx_interrupts)
 		return q;

@@ -291,6 +291,23 @@ static void test_counters_begin_at_zero(void **state)
 	}
 }
 
+/* A ring's packets may have other holders; those of a driver that fills our buffers have none. */
+static void test_whose_buffers_are_lent(void **state)
+{
+	(void)state;
+	device(0, "ring", "net_ring0", 0xc61200fe);
+	device(1, "null", "net_null0", 0xc61201fe);
+	apply(2);
+	assert_true(port_by_name(net, "ring")->lends);
+	assert_false(port_by_name(net, "null")->lends);
+	for (int w = 0; w < WORKERS; w++) {
+		const struct rxq_list *l = net->worker[w]->rxqs;
+
+		for (uint32_t i = 0; i < l->n; i++)
+			assert_int_equal(l->q[i].lent, net->port[l->q[i].slot]->lends);
+	}
+}
+
 /* One device that cannot be made, and nothing has changed. */
 static void test_a_failed_build_changes_nothing(void **state)
 {
@@ -444,6 +461,7 @@ int main(void)
 		T(test_its_end_waits_for_the_last_look),
 		T(test_vlans_come_and_go),
 		T(test_counters_begin_at_zero),
+		T(test_whose_buffers_are_lent),
 		T(test_a_failed_build_changes_nothing),
 		T(test_an_mtu_that_the_device_refuses),
 		T(test_another_device_needs_another_name),

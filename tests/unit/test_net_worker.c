@@ -5,6 +5,9 @@
  */
 #include "fake_worker.h"
 
+#include <rte_eth_ring.h>
+#include <rte_ethdev.h>
+
 static struct net *net;
 static struct worker *a, *b;
 
@@ -154,6 +157,55 @@ static void test_a_port_that_is_gone(void **state)
 	balanced(a, 0);
 }
 
+/*
+ * net_ring hands out what was put in, also to two at once, and each writes what it holds: nobody
+ * gets a buffer that somebody else has.
+ */
+static void test_lent_buffers(void **state)
+{
+	struct rxq_list *l = calloc(1, sizeof(*l) + sizeof(l->q[0]));
+	struct rte_ring *ring = rte_ring_create("lent", 64, -1, RING_F_SP_ENQ | RING_F_SC_DEQ);
+	struct rte_mbuf *m[4] = {packet(a), packet(a), rte_pktmbuf_alloc(a->pool), packet(a)};
+	struct rte_eth_conf conf = {0};
+	int device;
+
+	(void)state;
+	assert_true(l != NULL && ring != NULL);
+	device = rte_eth_from_rings("lent", &ring, 1, &ring, 1, 0);
+	assert_true(device >= 0);
+	assert_int_equal(rte_eth_dev_configure((uint16_t)device, 1, 1, &conf), 0);
+	assert_int_equal(rte_eth_rx_queue_setup((uint16_t)device, 0, 64, 0, NULL, a->pool), 0);
+	assert_int_equal(rte_eth_tx_queue_setup((uint16_t)device, 0, 64, 0, NULL), 0);
+	assert_int_equal(rte_eth_dev_start((uint16_t)device), 0);
+	l->n = 1;
+	l->q[0] = (struct rxq){.device = (uint16_t)device, .iface = LAN, .fd = -1, .lent = true};
+	a->rxqs = l;
+
+	rte_mbuf_refcnt_update(m[1], 1);
+	rte_pktmbuf_attach(m[2], m[0]); /* m[0] is held twice by that */
+	for (int i = 0; i < 4; i++)
+		assert_int_equal(rte_ring_sp_enqueue(ring, m[i]), 0);
+	assert_int_equal(stage_rx(a), 4);
+	assert_int_equal(a->rx.n, 4);
+	for (int i = 0; i < 4; i++) {
+		struct rte_mbuf *got = a->rx.pkt[i];
+
+		assert_int_equal(rte_mbuf_refcnt_read(got), 1);
+		assert_true(RTE_MBUF_DIRECT(got));
+		assert_int_equal(got->pkt_len, sizeof(frame));
+		assert_memory_equal(rte_pktmbuf_mtod(got, void *), frame, sizeof(frame));
+	}
+	assert_ptr_equal(a->rx.pkt[3], m[3]);
+	assert_ptr_not_equal(a->rx.pkt[1], m[1]);
+	assert_int_equal(rte_mbuf_refcnt_read(m[1]), 1); /* the other holder's */
+	rte_pktmbuf_free_bulk(a->rx.pkt, 4);
+	rte_pktmbuf_free(m[1]);
+	a->rx.n = 0;
+	rte_eth_dev_stop((uint16_t)device);
+	rte_eth_dev_close((uint16_t)device);
+	rte_ring_free(ring);
+}
+
 static void test_again(void **state)
 {
 	uint32_t left = FIFO_SIZE;
@@ -230,6 +282,7 @@ int main(void)
 		T(test_a_full_ring_is_a_named_drop),
 		T(test_sent_by_another),
 		T(test_a_port_that_is_gone),
+		T(test_lent_buffers),
 		T(test_again),
 		T(test_a_snapshot_is_of_a_pass_that_is_over),
 		T(test_full_mailboxes),

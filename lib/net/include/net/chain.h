@@ -32,4 +32,10 @@ struct rte_mbuf *chain_behead(struct rte_mbuf *m, uint32_t len);
  */
 struct rte_mbuf *chain_head(struct worker *w, struct rte_mbuf *m, uint32_t len);
 
+/*
+ * The packet in buffers that nobody shares: m itself, or a copy in its place. NULL without buffers:
+ * m is as it was.
+ */
+struct rte_mbuf *chain_own(struct worker *w, struct rte_mbuf *m);
+
 #endif

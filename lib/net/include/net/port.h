@@ -85,6 +85,8 @@ struct port {
 	bool rx_interrupts;
 	bool emulates; /* its driver does offloads in software */
 	bool chains;   /* sends mbuf chains; else they are copied into one buffer */
+	bool lends;    /* hands out its peer's very buffers, and not its own pool's: they may be
+			  shared */
 	bool link;
 	uint16_t first; /* worker of queue 0; queue i is the worker's first + i */
 	int node;

@@ -99,6 +99,7 @@ struct rxq {
 	uint16_t slot;
 	int fd;	     /* readable when packets wait; -1 where the driver has no such thing */
 	bool counts; /* fd is an eventfd: it stays readable until it is read */
+	bool lent;   /* what comes may be shared with who sent it: struct port */
 };
 
 /* Replaced as a whole by control, retired by epoch. */

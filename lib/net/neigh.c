@@ -69,6 +69,15 @@ static void on_resolve(struct net *net, uint16_t iface, uint32_t addr, ticks now
 	}
 }
 
+/* Whether packets for addr would have it asked for: no prefix longer than the link's has it. */
+static bool is_wanted(const struct net *net, uint16_t iface, uint32_t addr)
+{
+	struct rib4_route r;
+
+	return neigh_step_possible(net, iface, addr) && rib4_lookup(net->rib, addr, 31, &r) &&
+	       r.entry == fib_entry_make(FIB_GLEAN, iface);
+}
+
 /* RFC 826: merge into what is known; make an entry only for who asks us. */
 static void on_arp(struct net *net, const struct event *e, ticks now)
 {
@@ -76,7 +85,7 @@ static void on_arp(struct net *net, const struct event *e, ticks now)
 	char addr[IP4_ADDR_TEXT], mac[ETH_MAC_TEXT];
 
 	if (n == NULL) {
-		if (e->arp_reply || !e->arp_to_us || !neigh_step_possible(net, e->iface, e->addr))
+		if (e->arp_reply || !e->arp_to_us || !is_wanted(net, e->iface, e->addr))
 			return;
 		n = neigh_step_make(net, e->iface, e->addr, true, now);
 		if (n == NULL)

@@ -109,6 +109,26 @@ static void test_merge(void **state)
 	expect_forward(LAN_NET(2), host_mac);
 }
 
+/* A longer prefix leads elsewhere: nobody on the link draws its traffic by speaking to us. */
+static void test_routed_elsewhere(void **state)
+{
+	struct route_conf r = {.prefix = LAN_NET(128),
+		.depth = 25,
+		.n_via = 1,
+		.via = {WAN_HOST},
+		.preference = 1};
+	uint32_t hop;
+
+	(void)state;
+	assert_int_equal(route_add(b->net, &r, RIB4_OPERATOR, b->now), 0);
+	hop = bed_index(b, LAN_NET(130));
+	arp(LAN_NET(130), host_mac, TO_US);
+	assert_int_equal(state_of(LAN_NET(130)), -1);
+	assert_int_equal(bed_kind(b, LAN_NET(130)), FIB_FORWARD);
+	assert_int_equal(bed_index(b, LAN_NET(130)), hop);
+	learn(LAN_NET(120), host_mac);
+}
+
 /* --- ageing --- */
 
 static void test_unused(void **state)
@@ -362,9 +382,10 @@ static void test_full_mailbox(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {TEST(answer), TEST(no_answer), TEST(dead_host),
-		TEST(answer_after_failure), TEST(impossible), TEST(merge), TEST(unused), TEST(used),
-		TEST(used_but_gone), TEST(next_hop), TEST(gateway_off), TEST(full), TEST(evicted),
-		TEST(reuse), TEST(reader), TEST(no_room_in_fib), TEST(full_mailbox)};
+		TEST(answer_after_failure), TEST(impossible), TEST(merge), TEST(routed_elsewhere),
+		TEST(unused), TEST(used), TEST(used_but_gone), TEST(next_hop), TEST(gateway_off),
+		TEST(full), TEST(evicted), TEST(reuse), TEST(reader), TEST(no_room_in_fib),
+		TEST(full_mailbox)};
 
 	if (eal_for_tests(128) < 0)
 		return 1;

@@ -108,6 +108,8 @@ static bool is_elsewhere(const struct net *net, uint32_t addr, uint16_t iface)
 	fib_entry e = fib4_lookup(net->fib, addr);
 	uint32_t index = fib_entry_index(e);
 
+	if (ip4_src_is_martian(addr)) /* a default route has these too, but they are no hosts */
+		return false;
 	switch (fib_entry_kind(e)) {
 	case FIB_FORWARD:
 		return net->adj[index].iface != iface;

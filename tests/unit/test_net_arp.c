@@ -128,6 +128,8 @@ static const struct arp_case {
 		IFACE_PROXY_ARP, {DROP_ARP_NOT_OURS, false, NOTHING}},
 	{"proxy: no route", EVERYBODY, ARP_REQUEST, HOST, KNOWN, IP(9, 9, 9, 9), IFACE_PROXY_ARP,
 		{DROP_ARP_NOT_OURS, false, NOTHING}},
+	{"proxy: routed, but no host", EVERYBODY, ARP_REQUEST, HOST, KNOWN, IP(239, 1, 2, 3),
+		IFACE_PROXY_ARP, {DROP_ARP_NOT_OURS, false, NOTHING}},
 	{"proxy: a probe is not answered", EVERYBODY, ARP_REQUEST, HOST, 0, WAN_HOST,
 		IFACE_PROXY_ARP, {DROP_ARP_NOT_OURS, false, NOTHING}},
 	{"proxy is off", EVERYBODY, ARP_REQUEST, HOST, KNOWN, WAN_HOST, 0,
@@ -140,6 +142,8 @@ static int setup(void **state)
 	static const uint8_t host[6] = HOST;
 	struct route_conf routed = {
 		.prefix = ROUTED & ip4_mask(16), .depth = 16, .n_via = 1, .via = {WAN_HOST}};
+	struct route_conf groups = {
+		.prefix = IP(224, 0, 0, 0), .depth = 3, .n_via = 1, .via = {WAN_HOST}};
 	struct event asked = {.kind = EVENT_ARP, .arp_to_us = 1, .iface = LAN, .addr = ASKED};
 
 	(void)state;
@@ -150,6 +154,9 @@ static int setup(void **state)
 	adj_set_asked(b->net, bed_index(b, ASKED), true);
 	assert_int_not_equal(neigh_ref(b->net, LAN, UNRESOLVED, b->now), 0);
 	assert_int_equal(route_add(b->net, &routed, RIB4_OPERATOR, b->now), 0);
+	assert_int_equal(route_add(b->net, &groups, RIB4_OPERATOR, b->now), 0);
+	while (rib4_poll(b->net->rib, clock_now()) > 0)
+		;
 	bed_clear(b);
 	return 0;
 }

@@ -269,16 +269,24 @@ def test_scan_of_a_dead_network(forgetful):
     router.wait_until(lambda: router.counters()["held"] == 0, 10, "nothing waits any more")
 
 
+def arp_frames(side, wanted):
+    """Receives until so many ARP frames have come, or none for two seconds; how many did."""
+    seen = 0
+    while seen < wanted and (frame := side.recv_bytes(2)) is not None:
+        seen += frame[12:14] == b"\x08\x06"
+    return seen
+
+
 def test_flood_of_strangers(forgetful):
     """Thousands of senders that speak to us: all answered, and control stays of use."""
     router = forgetful
+    answers = 0
     for n in range(2000):
         frame = router.lan.arp("who-has", psrc=f"198.18.0.{n % 250 + 2}")
         frame[Ether].src = frame[ARP].hwsrc = f"02:00:00:{n >> 8:02x}:{n & 255:02x}:05"
         router.lan.send(frame)
-    answers = 0
-    while (frame := router.lan.recv_bytes(0.5)) is not None:
-        answers += frame[12:14] == b"\x08\x06"
+        if n % 100 == 99:  # a TAP holds but so many: none of its queues may be what drops
+            answers += arp_frames(router.lan, 100)
     assert answers >= 2000
     router.lan.send(datagram(router.lan, "198.18.1.43"))
     router.wan.answer_arp("198.18.1.43")

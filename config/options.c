@@ -316,7 +316,7 @@ static const struct option reassembly[] = {
 		.help = "Incomplete datagrams for ourselves that each worker holds."},
 	{"fragments", NUMBER, AT(struct conf, set.reasm_fragments), "64", 2, REASM_FRAGMENTS,
 		.help = "Of one datagram."},
-	{"timeout", TIME, AT(struct conf, set.reasm_ms), "30s", 100, 120000,
+	{"timeout", TIME, AT(struct conf, set.reasm_ms), "1m", 100, 120000,
 		.help = "For the rest of a datagram to come."},
 };
 static const struct section reassembly_section = {SECTION(reassembly)};

@@ -23,7 +23,7 @@ const struct net_settings net_settings_default = {
 	.park_ms = 5000,
 	.reasm_datagrams = 256,
 	.reasm_fragments = 64,
-	.reasm_ms = 30000,
+	.reasm_ms = 60000, /* RFC 1122 3.3.2: 60 to 120 s */
 };
 
 const struct net_limits net_limits_default = {

@@ -283,6 +283,18 @@ static void bench_empty(struct gbench *b, void *arg)
 	measure_slices(b, empty_slice, NULL, arg);
 }
 
+/* Every lane, every source and the tx lanes; the list of receive queues has none. */
+static void bench_empty_lanes(struct gbench *b, void *arg)
+{
+	struct rxq_list *l = bench.w->rxqs;
+	uint32_t n = l->n;
+
+	empty_ring();
+	l->n = 0;
+	measure_slices(b, empty_slice, NULL, arg);
+	l->n = n;
+}
+
 static void bench_empty_poll(struct gbench *b, void *arg)
 {
 	empty_ring();
@@ -309,6 +321,7 @@ int main(int argc, char **argv)
 	gbench_add("router/1024 prefixes/millrace", bench_router, &some);
 	gbench_add("router/65536 prefixes/millrace", bench_router, &many);
 	gbench_add("router/empty pass/millrace", bench_empty, NULL);
+	gbench_add("router/empty pass/all lanes and sources, no device", bench_empty_lanes, NULL);
 	gbench_add("router/empty pass/device alone", bench_empty_poll, NULL);
 	return gbench_run(argc, argv);
 }

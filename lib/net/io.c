@@ -76,12 +76,20 @@ static void handed_in(struct worker *w, struct rte_mbuf *m)
 	lane_put(dst >> 28 >= 0xe ? &w->local : &w->in, m, dst);
 }
 
+static uint16_t ring_after(const struct worker *w, uint16_t i)
+{
+	return i + 1 < w->net->n_workers ? i + 1 : 0;
+}
+
+/* Each pass begins with another ring: one that is always full does not keep out the rest. */
 uint32_t stage_handover(struct worker *w)
 {
-	uint16_t n_workers = w->net->n_workers;
+	uint16_t i = w->next_ring == w->id ? ring_after(w, w->id) : w->next_ring;
+	uint16_t left = w->net->n_workers;
 	uint32_t taken = 0;
 
-	for (uint16_t i = 0; i < n_workers && taken < HANDOVER_BUDGET; i++) {
+	w->next_ring = ring_after(w, i);
+	for (; left > 0 && taken < HANDOVER_BUDGET; left--, i = ring_after(w, i)) {
 		struct rte_mbuf *pkt[HANDOVER_BUDGET];
 		uint32_t n;
 

@@ -126,6 +126,34 @@ static void test_a_full_ring_is_a_named_drop(void **state)
 	assert_int_equal(stage_handover(b), 0);
 }
 
+/* Two that bring more than the budget have half of the passes each. */
+static void test_every_ring_has_its_turn(void **state)
+{
+	uint32_t of[2] = {0};
+
+	(void)state;
+	fake_end(a);
+	a = fake_worker(3);
+	net = a->net;
+	b = net->worker[1];
+	for (uint32_t i = 0; i < 300; i++) {
+		handover(a, 2, packet(a));
+		handover(b, 2, packet(b));
+	}
+	for (int pass = 0; pass < 6; pass++) {
+		struct worker *c = net->worker[2];
+		uint32_t n = stage_handover(c);
+
+		assert_int_equal(n, HANDOVER_BUDGET);
+		rte_pktmbuf_free_bulk(c->in.pkt, n);
+		c->in.n = 0;
+	}
+	of[0] = 300 - rte_ring_count(net->worker[2]->from[0]);
+	of[1] = 300 - rte_ring_count(net->worker[2]->from[1]);
+	assert_int_equal(of[0], 3 * HANDOVER_BUDGET);
+	assert_int_equal(of[1], 3 * HANDOVER_BUDGET);
+}
+
 /* A worker without a queue of the port sends through one that has. */
 static void test_sent_by_another(void **state)
 {
@@ -280,6 +308,7 @@ int main(void)
 		T(test_handover),
 		T(test_a_group_is_handed_over),
 		T(test_a_full_ring_is_a_named_drop),
+		T(test_every_ring_has_its_turn),
 		T(test_sent_by_another),
 		T(test_a_port_that_is_gone),
 		T(test_lent_buffers),

@@ -144,6 +144,7 @@ struct worker {
 	uint64_t passes;  /* number of the next: the pipeline decides which look at the commands */
 	uint64_t skipped; /* numbers that no pass had */
 	uint32_t next_rxq;
+	uint16_t next_ring; /* whose hand-overs come first in the next pass */
 	uint32_t quiet;	    /* passes since the last that brought a packet */
 	uint32_t redirects; /* copies made for ICMP redirects in this pass */
 	ticks next_timers;  /* when parks and reassembly are looked at again */

@@ -34,11 +34,14 @@ static uint32_t own(struct worker *w, uint32_t n)
 	return kept;
 }
 
-/* One queue a pass, in turn: the burst then has one interface. */
+/*
+ * One queue a pass, in turn: the burst then has one interface. None while packets are parked whose
+ * neighbour has answered: what is newer of their flows would overtake them.
+ */
 uint32_t stage_rx(struct worker *w)
 {
 	const struct rxq_list *l = atomic_load_explicit(&w->rxqs, memory_order_acquire);
-	uint32_t left = l == NULL ? 0 : l->n;
+	uint32_t left = l == NULL || w->resolved > 0 ? 0 : l->n;
 
 	while (left-- > 0) {
 		const struct rxq *q;

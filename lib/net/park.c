@@ -25,6 +25,8 @@ struct parked {
 	struct rte_mbuf *m;
 };
 
+enum wait { ASKING, RESOLVED, FAILED };
+
 struct waiting {
 	TAILQ_ENTRY(waiting) next; /* of `asking` or `ended` */
 	LIST_ENTRY(waiting) chain;
@@ -32,7 +34,7 @@ struct waiting {
 	uint32_t n;
 	uint32_t addr;
 	uint16_t iface;
-	enum { ASKING, RESOLVED, FAILED } state;
+	enum wait state;
 	ticks since;
 	ticks asked;
 };
@@ -106,6 +108,13 @@ static struct waiting *start(struct park *p, uint16_t iface, uint32_t addr, tick
 	return x;
 }
 
+/* A neighbour's wait has ended, or what its end was has changed, or its last packet has gone. */
+static void set_state(struct worker *w, struct waiting *x, enum wait state)
+{
+	w->resolved += (state == RESOLVED) - (x->state == RESOLVED);
+	x->state = state;
+}
+
 static void end(struct worker *w, struct waiting *x, bool resolved)
 {
 	struct park *p = w->park;
@@ -115,7 +124,7 @@ static void end(struct worker *w, struct waiting *x, bool resolved)
 		TAILQ_INSERT_TAIL(&p->ended, x, next);
 		w->released++;
 	}
-	x->state = resolved ? RESOLVED : FAILED;
+	set_state(w, x, resolved ? RESOLVED : FAILED);
 }
 
 static void forget(struct worker *w, struct waiting *x)
@@ -128,6 +137,7 @@ static void forget(struct worker *w, struct waiting *x)
 		TAILQ_REMOVE(&p->ended, x, next);
 		w->released--;
 	}
+	set_state(w, x, ASKING);
 	LIST_REMOVE(x, chain);
 	TAILQ_INSERT_HEAD(&p->free_waiting, x, next);
 }

@@ -185,30 +185,44 @@ static void test_a_port_that_is_gone(void **state)
 	balanced(a, 0);
 }
 
-/*
- * net_ring hands out what was put in, also to two at once, and each writes what it holds: nobody
- * gets a buffer that somebody else has.
- */
-static void test_lent_buffers(void **state)
+/* A device that receives from the ring, and nothing else that a waits for. */
+static uint16_t receive_from(struct rte_ring *ring, bool lent)
 {
 	struct rxq_list *l = calloc(1, sizeof(*l) + sizeof(l->q[0]));
-	struct rte_ring *ring = rte_ring_create("lent", 64, -1, RING_F_SP_ENQ | RING_F_SC_DEQ);
-	struct rte_mbuf *m[4] = {packet(a), packet(a), rte_pktmbuf_alloc(a->pool), packet(a)};
 	struct rte_eth_conf conf = {0};
 	int device;
 
-	(void)state;
 	assert_true(l != NULL && ring != NULL);
-	device = rte_eth_from_rings("lent", &ring, 1, &ring, 1, 0);
+	device = rte_eth_from_rings(ring->name, &ring, 1, &ring, 1, 0);
 	assert_true(device >= 0);
 	assert_int_equal(rte_eth_dev_configure((uint16_t)device, 1, 1, &conf), 0);
 	assert_int_equal(rte_eth_rx_queue_setup((uint16_t)device, 0, 64, 0, NULL, a->pool), 0);
 	assert_int_equal(rte_eth_tx_queue_setup((uint16_t)device, 0, 64, 0, NULL), 0);
 	assert_int_equal(rte_eth_dev_start((uint16_t)device), 0);
 	l->n = 1;
-	l->q[0] = (struct rxq){.device = (uint16_t)device, .iface = LAN, .fd = -1, .lent = true};
+	l->q[0] = (struct rxq){.device = (uint16_t)device, .iface = LAN, .fd = -1, .lent = lent};
 	a->rxqs = l;
+	return (uint16_t)device;
+}
 
+static void receive_no_more(uint16_t device, struct rte_ring *ring)
+{
+	rte_eth_dev_stop(device);
+	rte_eth_dev_close(device);
+	rte_ring_free(ring);
+}
+
+/*
+ * net_ring hands out what was put in, also to two at once, and each writes what it holds: nobody
+ * gets a buffer that somebody else has.
+ */
+static void test_lent_buffers(void **state)
+{
+	struct rte_ring *ring = rte_ring_create("lent", 64, -1, RING_F_SP_ENQ | RING_F_SC_DEQ);
+	struct rte_mbuf *m[4] = {packet(a), packet(a), rte_pktmbuf_alloc(a->pool), packet(a)};
+	uint16_t device = receive_from(ring, true);
+
+	(void)state;
 	rte_mbuf_refcnt_update(m[1], 1);
 	rte_pktmbuf_attach(m[2], m[0]); /* m[0] is held twice by that */
 	for (int i = 0; i < 4; i++)
@@ -229,9 +243,39 @@ static void test_lent_buffers(void **state)
 	rte_pktmbuf_free_bulk(a->rx.pkt, 4);
 	rte_pktmbuf_free(m[1]);
 	a->rx.n = 0;
-	rte_eth_dev_stop((uint16_t)device);
-	rte_eth_dev_close((uint16_t)device);
-	rte_ring_free(ring);
+	receive_no_more(device, ring);
+}
+
+/*
+ * The budget ends before the packets of all who answered: what is newer waits in its queue, since
+ * it may be of the same flows. Behind those that nobody answers for it does not wait.
+ */
+static void test_nothing_overtakes_what_was_parked(void **state)
+{
+	struct rte_ring *ring = rte_ring_create("newer", 64, -1, RING_F_SP_ENQ | RING_F_SC_DEQ);
+	uint16_t device = receive_from(ring, false);
+	uint32_t parked = UNPARK_BUDGET + 8, each = UNPARK_BUDGET / 2;
+
+	(void)state;
+	net->set.park_each = each;
+	for (uint32_t round = 0; round < 2; round++) {
+		assert_int_equal(rte_ring_sp_enqueue(ring, packet(a)), 0);
+		for (uint32_t i = 0; i < parked; i++)
+			park_put(a, packet(a), WAN, WAN_HOST + 1 + i / each);
+		for (uint32_t i = 0; i <= parked / each; i++) {
+			if (round == 0)
+				park_resolved(a, WAN, WAN_HOST + 1 + i);
+			else
+				park_failed(a, WAN, WAN_HOST + 1 + i);
+		}
+		assert_int_equal(stage_unpark(a), UNPARK_BUDGET);
+		assert_int_equal(stage_rx(a), round);
+		assert_int_equal(stage_unpark(a), 8);
+		assert_int_equal(stage_rx(a), 1 - round);
+		assert_int_equal((round == 0 ? &a->in : &a->error)->n, parked);
+		fake_in_lanes(a, true);
+	}
+	receive_no_more(device, ring);
 }
 
 static void test_again(void **state)
@@ -312,6 +356,7 @@ int main(void)
 		T(test_sent_by_another),
 		T(test_a_port_that_is_gone),
 		T(test_lent_buffers),
+		T(test_nothing_overtakes_what_was_parked),
 		T(test_again),
 		T(test_a_snapshot_is_of_a_pass_that_is_over),
 		T(test_full_mailboxes),

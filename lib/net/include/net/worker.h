@@ -190,7 +190,9 @@ struct worker {
 	struct reasm *reasm_table;
 	struct fifo again; /* packets that take another pass */
 	uint32_t released; /* neighbours whose wait has ended: stage_unpark has work */
-	uint16_t ip_id;	   /* identification of the next packet we originate */
+	uint32_t
+		resolved; /* of them, those that answered: rx waits until their packets have gone */
+	uint16_t ip_id;	  /* identification of the next packet we originate */
 	uint32_t arp_told; /* ARP packets that control was told of since arp_since */
 	ticks arp_since;
 

@@ -24,7 +24,8 @@
 struct port_table {
 	struct port *next[PORT_MAX]; /* by slot: the new configuration's ports */
 	struct port_conf *confs[PORT_MAX];
-	bool fresh[PORT_MAX]; /* opened by this build */
+	bool fresh[PORT_MAX];  /* opened by this build */
+	bool ending[PORT_MAX]; /* taken from the workers, but one may still hold it */
 	struct ports_conf loopback;
 	ticks next_poll;
 };
@@ -104,7 +105,7 @@ struct port *port_by_name(struct net *net, const char *name)
 static int free_slot(const struct net *net)
 {
 	for (int i = 0; i < PORT_MAX; i++)
-		if (net->port[i] == NULL && net->ports->next[i] == NULL)
+		if (net->port[i] == NULL && net->ports->next[i] == NULL && !net->ports->ending[i])
 			return i;
 	return -ENOSPC;
 }
@@ -178,7 +179,8 @@ static int build_one(struct net *net, const struct port_conf *c, struct errs *e)
 	}
 	slot = free_slot(net);
 	if (slot < 0) {
-		errs_add(e, c->iface.at, "ports", "more than %d ports", PORT_MAX);
+		errs_add(e, c->iface.at, "ports",
+			"more than %d ports, those counted that are about to be closed", PORT_MAX);
 		return slot;
 	}
 	rc = open_new(net, c, e, slot, &p);
@@ -387,6 +389,7 @@ static void end_port(void *arg)
 	struct port *p = arg;
 
 	device_close(p);
+	*p->ending = false;
 	log_notice("port %s closed", p->name);
 	port_free(p);
 }
@@ -407,6 +410,8 @@ static void retire(struct net *net, struct port *p, ticks now)
 		if (p->vlan_iface[vid] != 0)
 			iface_return(net, p->vlan_iface[vid], now);
 	iface_return(net, p->iface, now);
+	p->ending = &net->ports->ending[p->slot];
+	*p->ending = true;
 	epoch_defer(net->epoch, end_port, p);
 }
 
@@ -493,6 +498,7 @@ void port_poll_links(struct net *net, ticks now)
 
 void port_close_all(struct net *net)
 {
+	epoch_drain(net->epoch); /* ports that were on their way out look at the table */
 	for (int i = 0; i < PORT_MAX; i++) {
 		if (net->port[i] == NULL)
 			continue;

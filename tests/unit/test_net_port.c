@@ -205,6 +205,29 @@ static void test_nothing_is_closed_under_a_worker(void **state)
 	epoch_offline(net->epoch, 0);
 }
 
+/* What a worker holds for a port that is gone must not leave by the next one in its place. */
+static void test_a_slot_is_free_with_its_ports_end(void **state)
+{
+	uint16_t slot;
+
+	(void)state;
+	device(0, "lan", "net_null0", 0xc61200fe);
+	device(1, "wan", "net_null1", 0xc61201fe);
+	apply(2);
+	slot = port_by_name(net, "wan")->slot;
+	epoch_online(net->epoch, 0);
+	apply(1);
+	device(1, "dmz", "net_null2", 0xc61202fe);
+	apply(2);
+	assert_int_not_equal(port_by_name(net, "dmz")->slot, slot);
+	epoch_quiescent(net->epoch, 0);
+	epoch_poll(net->epoch);
+	device(2, "wan", "net_null1", 0xc61201fe);
+	apply(3);
+	assert_int_equal(port_by_name(net, "wan")->slot, slot);
+	epoch_offline(net->epoch, 0);
+}
+
 /* A grace period that begins while some worker can still find the port is none. */
 static const struct port *watched;
 static uint32_t ends_too_early, ends;
@@ -458,6 +481,7 @@ int main(void)
 		T(test_what_stays_is_not_touched),
 		T(test_what_is_gone_is_closed),
 		T(test_nothing_is_closed_under_a_worker),
+		T(test_a_slot_is_free_with_its_ports_end),
 		T(test_its_end_waits_for_the_last_look),
 		T(test_vlans_come_and_go),
 		T(test_counters_begin_at_zero),

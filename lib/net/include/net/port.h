@@ -88,6 +88,7 @@ struct port {
 	bool lends;    /* hands out its peer's very buffers, and not its own pool's: they may be
 			  shared */
 	bool link;
+	bool *ending;	/* the port table's, of the slot: true from its retirement to its end */
 	uint16_t first; /* worker of queue 0; queue i is the worker's first + i */
 	int node;
 	char member_names[PORT_MEMBERS][64]; /* of a bond */

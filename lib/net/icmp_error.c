@@ -57,7 +57,7 @@ static uint32_t own_address(const struct worker *w, const struct rte_mbuf *m)
 {
 	const struct iface *ifaces = w->net->iface;
 	const struct ip4_hdr *ip = pkt_ip4(m);
-	const struct iface *egress = &ifaces[lookup_egress(w, m, ip4_hdr_src(ip))];
+	const struct iface *egress = &ifaces[lookup_icmp_egress(w, ip4_hdr_src(ip))];
 
 	for (uint32_t i = 0; i < egress->n_addrs; i++)
 		if (egress->addrs[i].addr == ip4_hdr_dst(ip))

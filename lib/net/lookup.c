@@ -34,21 +34,46 @@ static uint32_t group_member(const struct worker *w, uint32_t index, const struc
 }
 _Static_assert(GROUP_BUCKETS == 64, "six bits of hash choose a bucket");
 
-uint16_t lookup_egress(const struct worker *w, const struct rte_mbuf *m, uint32_t dst)
+/*
+ * The same for ICMP of our own, by its destination alone: an error's source is the address of the
+ * interface that it leaves by, which therefore must not depend on the source.
+ */
+static uint32_t group_member_to(const struct worker *w, uint32_t index, uint32_t dst)
 {
-	fib_entry e = fib4_lookup(w->net->fib, dst);
-	uint32_t index = fib_entry_index(e);
+	uint32_t hash = hash_flow_wire(0, to_be32(dst), 0, 0) * 0x9e3779b1u;
 
+	return w->net->group[index].bucket[hash >> 26];
+}
+
+/* The interface of an entry; member: the adjacency, if it is a group. */
+static uint16_t iface_of(const struct net *net, fib_entry e, uint32_t member)
+{
 	switch (fib_entry_kind(e)) {
 	case FIB_GLEAN:
-		return (uint16_t)index;
+		return (uint16_t)fib_entry_index(e);
 	case FIB_FORWARD:
-		return w->net->adj[index].iface;
+		return net->adj[fib_entry_index(e)].iface;
 	case FIB_GROUP:
-		return w->net->adj[group_member(w, index, m)].iface;
+		return net->adj[member].iface;
 	default:
 		return IFACE_LOOPBACK;
 	}
+}
+
+uint16_t lookup_egress(const struct worker *w, const struct rte_mbuf *m, uint32_t dst)
+{
+	fib_entry e = fib4_lookup(w->net->fib, dst);
+	bool group = fib_entry_kind(e) == FIB_GROUP;
+
+	return iface_of(w->net, e, group ? group_member(w, fib_entry_index(e), m) : 0);
+}
+
+uint16_t lookup_icmp_egress(const struct worker *w, uint32_t dst)
+{
+	fib_entry e = fib4_lookup(w->net->fib, dst);
+	bool group = fib_entry_kind(e) == FIB_GROUP;
+
+	return iface_of(w->net, e, group ? group_member_to(w, fib_entry_index(e), dst) : 0);
 }
 
 /*
@@ -168,7 +193,10 @@ static void divert_out(struct worker *w, struct rte_mbuf *m, uint32_t dst, fib_e
 		park_put(w, m, (uint16_t)index, dst);
 		return;
 	case FIB_GROUP:
-		lane_put(&w->fwd_out, m, group_member(w, index, m));
+		if (pkt_ip4(m)->proto == IP4_PROTO_ICMP)
+			lane_put(&w->fwd_out, m, group_member_to(w, index, dst));
+		else
+			lane_put(&w->fwd_out, m, group_member(w, index, m));
 		return;
 	case FIB_LOCAL:
 		again(w, m);

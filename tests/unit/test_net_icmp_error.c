@@ -232,6 +232,32 @@ static void test_source(void **state)
 	lan->n_addrs = 1;
 }
 
+/* RFC 1812 4.3.2.4: over several ways back, too, the source is the one's that it takes. */
+static void test_source_of_several(void **state)
+{
+	uint32_t seen[3] = {0}, members[] = {LAN, WAN};
+	struct ip4_fields f = transit;
+
+	(void)state;
+	adj_group_set(w->net, 1, members, 2);
+	fake_route(w->net, FAKE_ADDR(198, 18, 64, 0), 24, FIB_GROUP, 1);
+	for (uint32_t i = 0; i < 100; i++) {
+		uint16_t iface;
+
+		f.src = FAKE_ADDR(198, 18, 64, 1) + i;
+		run(LAN, frame_udp(frame, f, 1000, (uint16_t)(33434 + i), 8), 0, ERROR_TTL, 0);
+		fake_run(w, &w->out, stage_fib_out);
+		assert_int_equal(w->fwd_out.n, 1);
+		iface = w->net->adj[w->fwd_out.aux[0]].iface;
+		assert_int_equal(
+			ip4_hdr_src(pkt_ip4(w->fwd_out.pkt[0])), w->net->iface[iface].addr);
+		seen[iface]++;
+		fake_rest(w);
+	}
+	assert_in_range(seen[LAN], 20, 80);
+	assert_int_equal(rib4_del(w->net->rib, FAKE_ADDR(198, 18, 64, 0), 24, RIB4_CONNECTED), 0);
+}
+
 static void test_no_buffer(void **state)
 {
 	struct rte_mbuf *taken[4096];
@@ -275,6 +301,7 @@ int main(void)
 		cmocka_unit_test(test_forbidden),
 		cmocka_unit_test(test_limits),
 		cmocka_unit_test(test_source),
+		cmocka_unit_test(test_source_of_several),
 		cmocka_unit_test(test_no_buffer),
 	};
 

@@ -229,10 +229,14 @@ static void test_directed(void **state)
 	wan->vlan = 0;
 }
 
-/* The member by which the frame goes: of those received, and of our own, the same. */
+/*
+ * The member by which the frame goes: of those received, and of our own, the same. But for ICMP of
+ * our own: that has one for all that goes to this destination.
+ */
 static uint32_t member(uint32_t len)
 {
-	uint32_t index;
+	static uint32_t own_icmp;
+	uint32_t index, own;
 
 	run(LAN, len, FAKE_EXACT);
 	assert_int_equal(w->fwd.n, 1);
@@ -241,7 +245,10 @@ static uint32_t member(uint32_t len)
 	lane_put(&w->out, fake_packet(w, PKT_ORIGIN, frame, len, 0, FAKE_EXACT), GROUP_HOST);
 	fake_run(w, &w->out, stage_fib_out);
 	assert_int_equal(w->fwd_out.n, 1);
-	assert_int_equal(w->fwd_out.aux[0], index);
+	own = w->fwd_out.aux[0];
+	if (frame_ip(frame)->proto == IP4_PROTO_ICMP && own_icmp == 0)
+		own_icmp = own;
+	assert_int_equal(own, frame_ip(frame)->proto == IP4_PROTO_ICMP ? own_icmp : index);
 	fake_rest(w);
 	assert_in_range(index, FIRST_MEMBER, FIRST_MEMBER + MEMBERS - 1);
 	return index;

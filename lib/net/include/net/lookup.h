@@ -12,6 +12,8 @@
  * loopback when it would not leave.
  */
 uint16_t lookup_egress(const struct worker *w, const struct rte_mbuf *m, uint32_t dst);
+/* The same for an ICMP message of our own, made or not. */
+uint16_t lookup_icmp_egress(const struct worker *w, uint32_t dst);
 
 /* Whether addr (host order) is one of ours. */
 static inline bool lookup_is_ours(const struct net *net, uint32_t addr)

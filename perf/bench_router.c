@@ -151,7 +151,8 @@ static void load(const struct flight *f)
 	for (uint32_t i = 0; i < f->packets; i++) {
 		uint32_t dst = address_in(i % f->prefixes, i);
 
-		if (ip4_dst_is_martian(dst)) /* the mix has prefixes in 127/8 */
+		/* the mix has prefixes in 127/8 and 169.254/16 */
+		if (ip4_dst_is_martian(dst) || ip4_is_link_local(dst))
 			dst = address_in(0, i);
 
 		must(fib_entry_kind(fib4_lookup(bench.net->fib, dst)) == FIB_FORWARD,

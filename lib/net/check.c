@@ -40,7 +40,8 @@ static inline uint64_t unusual(const struct arrival *a, const struct rte_mbuf *m
 	return (eth_hdr_dst(eth) ^ a->mac) | (eth->type ^ to_be16(ETH_TYPE_IP4)) |
 	       (eth->src[0] & 1) | (m->data_len < ETH_HDR_LEN + IP4_HDR_LEN) |
 	       ip4_hdr_unusual(ip, payload) | padding >> 31 | not_unicast(ip4_hdr_src(ip)) |
-	       not_unicast(ip4_hdr_dst(ip)) | a->demands |
+	       not_unicast(ip4_hdr_dst(ip)) | ip4_is_link_local(ip4_hdr_src(ip)) |
+	       ip4_is_link_local(ip4_hdr_dst(ip)) | a->demands |
 	       ((m->ol_flags & RTE_MBUF_F_RX_VLAN_STRIPPED) != 0) |
 	       ((m->ol_flags & RTE_MBUF_F_RX_L4_CKSUM_MASK) == RTE_MBUF_F_RX_L4_CKSUM_NONE);
 }

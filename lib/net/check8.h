@@ -63,12 +63,15 @@ static inline eight check8_sum(eight w)
 	return (w & 0xffff) + (w >> 16);
 }
 
-/* In the top bit, for addresses as they lie in memory: the first octet is 0, 127 or 224 and up. */
-static inline eight check8_not_unicast(eight addr)
+/*
+ * In the top bit, for addresses as they lie in memory: the first octet is 0, 127 or 224 and up, or
+ * the first two are 169.254.
+ */
+static inline eight check8_not_forwarded(eight addr)
 {
-	eight octet = addr & 0xff;
+	eight octet = addr & 0xff, link_local = (eight)((addr & 0xffff) == 0xfea9);
 
-	return (octet - 1) | (223 - octet) | ((octet ^ 127) - 1);
+	return (octet - 1) | (223 - octet) | ((octet ^ 127) - 1) | link_local;
 }
 
 /* How far a flag of an mbuf is from the top bit. */
@@ -90,8 +93,8 @@ static inline eight check8_faults(const eight ip[5], eight flags, eight length)
 	/* a good sum is a multiple of 0xffff, from once (the version is in it) to ten times */
 	return (total - IP4_HDR_LEN) | (length - ETH_HDR_LEN - total) |
 	       ((ETH_HDR_LEN + total - length) & (ETH_MIN_FRAME - length)) |
-	       -(check8_sum(sum) ^ 0xffff) | check8_not_unicast(ip[3]) | check8_not_unicast(ip[4]) |
-	       flags << CHECK8_TO_TOP(RTE_MBUF_F_RX_VLAN_STRIPPED) |
+	       -(check8_sum(sum) ^ 0xffff) | check8_not_forwarded(ip[3]) |
+	       check8_not_forwarded(ip[4]) | flags << CHECK8_TO_TOP(RTE_MBUF_F_RX_VLAN_STRIPPED) |
 	       (flags << CHECK8_TO_TOP(RTE_MBUF_F_RX_L4_CKSUM_BAD) &
 		       flags << CHECK8_TO_TOP(RTE_MBUF_F_RX_L4_CKSUM_GOOD));
 }

@@ -146,6 +146,15 @@ static void to_group(struct worker *w, struct rte_mbuf *m, uint32_t dst)
 		drop(w, m, ip4_is_multicast(dst) ? DROP_MULTICAST : DROP_IP4_DST_MARTIAN);
 }
 
+/* RFC 3927 7: what is link-local is for this host, or for nobody; no route says otherwise. */
+static bool strays(const struct net *net, uint16_t iface, uint32_t src, uint32_t dst)
+{
+	fib_entry e = fib4_lookup(net->fib, dst);
+
+	return (ip4_is_link_local(src) || ip4_is_link_local(dst)) &&
+	       fib_entry_kind(e) != FIB_LOCAL && e != fib_entry_make(FIB_BROADCAST, iface);
+}
+
 static void odd_ip4(struct worker *w, struct rte_mbuf *m, uint16_t iface)
 {
 	const struct net *net = w->net;
@@ -189,6 +198,10 @@ static void odd_ip4(struct worker *w, struct rte_mbuf *m, uint16_t iface)
 	if ((m->port & PKT_LINK_GROUP) &&
 		fib4_lookup(net->fib, dst) != fib_entry_make(FIB_BROADCAST, iface)) {
 		drop(w, m, DROP_IP4_LINK_GROUP);
+		return;
+	}
+	if (strays(net, iface, src, dst)) {
+		drop(w, m, DROP_IP4_LINK_LOCAL);
 		return;
 	}
 	lane_put(&w->in, m, dst);

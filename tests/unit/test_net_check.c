@@ -219,6 +219,36 @@ static void test_interface(void **state)
 	w->net->iface[LAN].flags = IFACE_UP;
 }
 
+/* RFC 3927 7: neither from a link-local address nor to one; its neighbours in number are plain. */
+static void test_link_local(void **state)
+{
+	static const struct {
+		uint8_t first, second;
+		bool odd;
+	} nets[] = {{169, 254, true}, {169, 253, false}, {169, 255, false}, {168, 254, false},
+		{254, 169, true}, {1, 254, false}};
+
+	(void)state;
+	for (uint32_t i = 0; i < 2 * RTE_DIM(nets); i++) {
+		uint8_t frame[128], *addr = frame + (i % 2 ? 30 : 26);
+
+		for (uint32_t n = 1; n <= 9; n += 8) {
+			struct rte_mbuf *burst[9];
+
+			for (uint32_t k = 0; k < n; k++) {
+				make(frame);
+				if (k == n / 2) {
+					addr[0] = nets[i / 2].first;
+					addr[1] = nets[i / 2].second;
+					ip4_hdr_csum_set(frame_ip(frame));
+				}
+				burst[k] = receive(frame, FRAME, 0);
+			}
+			expect(burst, n, nets[i / 2].odd ? n / 2 : n);
+		}
+	}
+}
+
 /* A frame with up to two bytes of its headers changed; often with a checksum that is right. */
 static struct rte_mbuf *random_packet(uint64_t *seed)
 {
@@ -227,6 +257,8 @@ static struct rte_mbuf *random_packet(uint64_t *seed)
 
 	make(frame);
 	frame[r % PLAIN] = (uint8_t)(r >> 8);
+	if ((r >> 52 & 15) == 0)
+		memcpy(frame + (r >> 56 & 1 ? 26 : 30), "\xa9\xfe", 2);
 	if (r >> 16 & 1)
 		frame[(r >> 17) % 31 + 3] ^= (uint8_t)(1 << (r >> 22 & 7));
 	if (r >> 25 & 3)
@@ -300,6 +332,7 @@ int main(void)
 		cmocka_unit_test(test_fields),
 		cmocka_unit_test(test_segments),
 		cmocka_unit_test(test_interface),
+		cmocka_unit_test(test_link_local),
 		cmocka_unit_test(test_agreement),
 	};
 

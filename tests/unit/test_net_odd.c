@@ -149,6 +149,41 @@ static void test_group(void **state)
 	}
 }
 
+/* RFC 3927 7: nothing of theirs is forwarded, whatever is routed; but such an address may be ours.
+ */
+static void test_link_local(void **state)
+{
+	const uint32_t far = FAKE_ADDR(169, 254, 1, 1), ours = FAKE_ADDR(169, 254, 2, 1);
+	const uint32_t link = FAKE_ADDR(169, 254, 2, 255), other = FAKE_ADDR(169, 254, 3, 255);
+	const struct {
+		const char *name;
+		uint32_t src, dst;
+		const struct lane *lane;
+	} cases[] = {
+		{"to one that is routed", LAN_HOST, far, NULL},
+		{"from one", far, FAR_HOST, NULL},
+		{"from one to a neighbour", ours + 1, WAN_HOST, NULL},
+		{"from one to us", far, LAN_ADDR, &w->in},
+		{"from one to all", far, 0xffffffff, &w->local},
+		{"to ours", LAN_HOST, ours, &w->in},
+		{"to all of its link", ours + 1, link, &w->in},
+		{"to all of another link", ours + 1, other, NULL},
+	};
+
+	(void)state;
+	fake_route(w->net, FAKE_ADDR(169, 254, 0, 0), 16, FIB_FORWARD, WAN);
+	fake_route(w->net, ours, 32, FIB_LOCAL, LAN);
+	fake_route(w->net, link, 32, FIB_BROADCAST, LAN);
+	fake_route(w->net, other, 32, FIB_BROADCAST, WAN);
+	for (size_t i = 0; i < RTE_DIM(cases); i++) {
+		uint32_t len = make(cases[i].src, cases[i].dst);
+
+		run(fake_packet(w, LAN, frame, len, 0, FAKE_EXACT));
+		expect(cases[i].name, cases[i].lane, DROP_IP4_LINK_LOCAL);
+		fake_rest(w);
+	}
+}
+
 /* A tag is taken off and names the interface, whether it is in the frame or beside it. */
 static void test_vlan(void **state)
 {
@@ -383,6 +418,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_bytes),
 		cmocka_unit_test(test_group),
+		cmocka_unit_test(test_link_local),
 		cmocka_unit_test(test_vlan),
 		cmocka_unit_test(test_urpf),
 		cmocka_unit_test(test_padding),

@@ -35,6 +35,7 @@
 	X(IP4_CSUM, "IPv4 header checksum is wrong") \
 	X(IP4_SRC_MARTIAN, "source address that no host may send from (RFC 1812 5.3.7)") \
 	X(IP4_DST_MARTIAN, "destination address that is never forwarded (RFC 1812 5.3.7)") \
+	X(IP4_LINK_LOCAL, "from or to 169.254.0.0/16, which stays on its link (RFC 3927 7)") \
 	X(IP4_LINK_GROUP, "unicast destination inside a link-layer broadcast or multicast") \
 	X(IP4_OPTION, "malformed IPv4 option") \
 	X(IP4_SOURCE_ROUTE, "source-routed packet (RFC 7126)") \

@@ -6,6 +6,7 @@
 #include "connected.h"
 
 #include "base/log.h"
+#include "net/neigh.h"
 #include "net/net.h"
 #include "route_table.h"
 
@@ -68,6 +69,7 @@ static void withdraw(struct net *net, const struct item *x)
 
 	if (rib4_get(net->rib, x->prefix, x->depth, RIB4_CONNECTED, &r) && r.entry == x->entry)
 		rib4_del(net->rib, x->prefix, x->depth, RIB4_CONNECTED);
+	neigh_prefix_changed(net, x->prefix, x->depth);
 }
 
 int connected_set(struct net *net, uint16_t iface)
@@ -85,6 +87,7 @@ int connected_set(struct net *net, uint16_t iface)
 			rib4_add(net->rib, x->prefix, x->depth, RIB4_CONNECTED, 0, 0, x->entry);
 
 		rc = failed < 0 ? failed : rc;
+		neigh_prefix_changed(net, x->prefix, x->depth);
 	}
 	for (uint32_t i = old == NULL ? 0 : old->n; i > 0; i--) {
 		if (find(c, old->item[i - 1].prefix, old->item[i - 1].depth) == NULL)

@@ -54,14 +54,28 @@ static bool may_ask(const struct net *net, const struct neigh *n, ticks now)
 	return now - n->asked >= clock_of_ms(net->neigh->conf.retry_ms);
 }
 
+/* Nobody of that address was needed yet; nor is he now, if it is routed elsewhere since. */
+static void on_stranger(struct net *net, uint16_t iface, uint32_t addr, ticks now)
+{
+	struct neigh *n;
+
+	if (!neigh_step_possible(net, iface, addr))
+		return;
+	if (fib4_lookup(net->fib, addr) != fib_entry_make(FIB_GLEAN, iface)) {
+		neigh_step_release(net, iface, addr);
+		return;
+	}
+	n = neigh_step_make(net, iface, addr, true, now);
+	if (n != NULL)
+		neigh_step_ask(net, n, now);
+}
+
 static void on_resolve(struct net *net, uint16_t iface, uint32_t addr, ticks now)
 {
 	struct neigh *n = neigh_table_find(net->neigh, iface, addr);
 
 	if (n == NULL) {
-		if (neigh_step_possible(net, iface, addr) &&
-			(n = neigh_step_make(net, iface, addr, true, now)) != NULL)
-			neigh_step_ask(net, n, now);
+		on_stranger(net, iface, addr, now);
 	} else if (n->state == NEIGH_FAILED && n->due != NEIGH_NEVER && may_ask(net, n, now)) {
 		neigh_step_ask(net, n, now);
 	} else if (n->state != NEIGH_INCOMPLETE) {
@@ -173,6 +187,40 @@ void neigh_tick(struct net *net, ticks now)
 	adj_pool_poll(net);
 }
 
+/* --- routes --- */
+
+/* A neighbour that nobody named goes if a prefix longer than its link's leads elsewhere. */
+static void give_way(struct net *net, struct neigh *n, uint8_t depth)
+{
+	const struct iface *f = &net->iface[n->iface];
+	const struct iface_addr *link = iface_link(f, n->addr);
+
+	if (n->refs > 0 || n->state == NEIGH_STATIC || (f->flags & IFACE_UP) == 0 ||
+		(link != NULL && depth < link->depth))
+		return;
+	if (!is_wanted(net, n->iface, n->addr))
+		neigh_step_yield(net, n);
+}
+
+struct change {
+	struct net *net;
+	uint8_t depth;
+};
+
+static void look_at(struct neigh *n, void *arg)
+{
+	const struct change *c = arg;
+
+	give_way(c->net, n, c->depth);
+}
+
+void neigh_prefix_changed(struct net *net, uint32_t prefix, uint8_t depth)
+{
+	struct change c = {net, depth};
+
+	neigh_table_within(net->neigh, prefix, depth, look_at, &c);
+}
+
 /* --- routes' next hops --- */
 
 uint32_t neigh_ref(struct net *net, uint16_t iface, uint32_t addr, ticks now)
@@ -194,8 +242,12 @@ void neigh_unref(struct net *net, uint32_t adj)
 {
 	struct neigh *n = &net->neigh->entry[adj];
 
-	if (--n->refs == 0 && !neigh_is_resolved(n))
+	if (--n->refs > 0)
+		return;
+	if (!neigh_is_resolved(n))
 		neigh_step_forget(net, n);
+	else
+		give_way(net, n, 32);
 }
 
 bool neigh_is_silent(const struct net *net, uint32_t adj)

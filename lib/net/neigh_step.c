@@ -125,18 +125,36 @@ void neigh_step_suspend(struct net *net, struct neigh *n)
 	neigh_step_tell_all(net, n);
 }
 
-void neigh_step_forget(struct net *net, struct neigh *n)
+/* Who waits hears of its last state; who misses that asks again, or gives up by himself. */
+static void leave(struct net *net, struct neigh *n, enum neigh_state last)
 {
 	uint32_t adj = neigh_adj(net->neigh, n);
 	bool awaited = n->state == NEIGH_INCOMPLETE;
 
-	set_state(net, n, NEIGH_FAILED);
-	if (awaited)
-		neigh_step_tell_all(
-			net, n); /* who misses that asks again, or gives up by himself */
+	set_state(net, n, last);
 	withdraw(net, n);
+	if (awaited)
+		neigh_step_tell_all(net, n);
 	neigh_table_remove(net->neigh, n);
 	adj_return(net, adj);
+}
+
+void neigh_step_forget(struct net *net, struct neigh *n)
+{
+	leave(net, n, NEIGH_FAILED);
+}
+
+void neigh_step_yield(struct net *net, struct neigh *n)
+{
+	leave(net, n, NEIGH_REACHABLE); /* workers tell two ends: try again, or give up */
+}
+
+void neigh_step_release(struct net *net, uint16_t iface, uint32_t addr)
+{
+	struct command c = {.kind = COMMAND_RESOLVED, .iface = iface, .addr = addr};
+
+	for (uint16_t i = 0; i < net->n_workers; i++)
+		net_command(net, i, &c); /* who misses that asks again */
 }
 
 void neigh_step_lose(struct net *net, struct neigh *n, ticks now)

@@ -39,6 +39,10 @@ void neigh_step_suspend(struct net *net, struct neigh *n);
 /* It is not where it was: gone, or INCOMPLETE while routes go through it. */
 void neigh_step_lose(struct net *net, struct neigh *n, ticks now);
 void neigh_step_forget(struct net *net, struct neigh *n);
+/* Gone, too, since its address is routed elsewhere: what waits for it goes there. */
+void neigh_step_yield(struct net *net, struct neigh *n);
+/* What waits for an address, of which there is no neighbour, takes another look at the FIB. */
+void neigh_step_release(struct net *net, uint16_t iface, uint32_t addr);
 
 /* Its /32 in the FIB. False: there is no room. */
 bool neigh_step_install(struct net *net, struct neigh *n);

@@ -2,9 +2,9 @@
 /*
  * neigh_table: where neighbours live and when each is looked at again; no protocol.
  *
- * A neighbour owns the adjacency of the same index. It is found by a hash of {interface, address}
- * and woken by a wheel of lists, one for each NEIGH_SLOT_MS, as far ahead as the wheel reaches.
- * Control's alone.
+ * A neighbour owns the adjacency of the same index. It is found by a hash of {interface, address},
+ * with others of a prefix by a hash of its /24, and woken by a wheel of lists, one for each
+ * NEIGH_SLOT_MS, as far ahead as the wheel reaches. Control's alone.
  */
 #ifndef NET_NEIGH_TABLE_H
 #define NET_NEIGH_TABLE_H
@@ -23,6 +23,7 @@
 struct neigh {
 	LIST_ENTRY(neigh) chain; /* of the hash */
 	LIST_ENTRY(neigh) timer; /* of a slot of the wheel, while `timed` */
+	LIST_ENTRY(neigh) near;	 /* of the hash by /24 */
 	uint32_t addr;		 /* 0: the entry is free */
 	uint16_t iface;
 	uint8_t mac[6];
@@ -64,8 +65,10 @@ struct neigh_table {
 	uint64_t turn; /* the slot reached, counted from time 0 */
 	struct neigh_list wheel[NEIGH_SLOTS];
 
-	uint32_t mask; /* of the hash */
+	uint32_t mask; /* of both hashes */
 	struct neigh_list *hash;
+	struct neigh_list *by24;
+	uint32_t *in16;	     /* neighbours in each /16: most prefixes have none */
 	struct neigh *entry; /* [limits.adjacencies] */
 };
 
@@ -77,6 +80,10 @@ struct neigh *neigh_table_find(struct neigh_table *t, uint16_t iface, uint32_t a
 /* Fills in entry `index`, which is free, and hashes it. */
 struct neigh *neigh_table_put(struct neigh_table *t, uint32_t index, uint16_t iface, uint32_t addr);
 void neigh_table_remove(struct neigh_table *t, struct neigh *n);
+
+/* Calls fn, which may remove it, for each neighbour in a prefix. */
+void neigh_table_within(struct neigh_table *t, uint32_t prefix, uint8_t depth,
+	void (*fn)(struct neigh *, void *), void *arg);
 
 /* Has neigh_table_next() bring n: when due, or with the next slot while somebody is to be told. */
 void neigh_table_place(struct neigh_table *t, struct neigh *n);

@@ -146,12 +146,15 @@ static void erase(struct route_table *t, struct route *r)
 
 static int into_rib(struct net *net, const struct route *r)
 {
-	if (r->hops->entry == 0) {
+	int rc = 0;
+
+	if (r->hops->entry == 0)
 		rib4_del(net->rib, r->prefix, r->depth, r->origin);
-		return 0;
-	}
-	return rib4_add(
-		net->rib, r->prefix, r->depth, r->origin, r->preference, r->metric, r->hops->entry);
+	else
+		rc = rib4_add(net->rib, r->prefix, r->depth, r->origin, r->preference, r->metric,
+			r->hops->entry);
+	neigh_prefix_changed(net, r->prefix, r->depth);
+	return rc;
 }
 
 static void end(struct net *net, struct route *r)
@@ -159,6 +162,7 @@ static void end(struct net *net, struct route *r)
 	struct hops *h = r->hops;
 
 	rib4_del(net->rib, r->prefix, r->depth, r->origin);
+	neigh_prefix_changed(net, r->prefix, r->depth);
 	erase(net->routes, r);
 	hops_drop(net, h);
 }

@@ -109,14 +109,16 @@ static void test_merge(void **state)
 	expect_forward(LAN_NET(2), host_mac);
 }
 
+static struct route_conf to_wan(uint32_t prefix, uint8_t depth)
+{
+	return (struct route_conf){
+		.prefix = prefix, .depth = depth, .n_via = 1, .via = {WAN_HOST}, .preference = 1};
+}
+
 /* A longer prefix leads elsewhere: nobody on the link draws its traffic by speaking to us. */
 static void test_routed_elsewhere(void **state)
 {
-	struct route_conf r = {.prefix = LAN_NET(128),
-		.depth = 25,
-		.n_via = 1,
-		.via = {WAN_HOST},
-		.preference = 1};
+	struct route_conf r = to_wan(LAN_NET(128), 25);
 	uint32_t hop;
 
 	(void)state;
@@ -127,6 +129,83 @@ static void test_routed_elsewhere(void **state)
 	assert_int_equal(bed_kind(b, LAN_NET(130)), FIB_FORWARD);
 	assert_int_equal(bed_index(b, LAN_NET(130)), hop);
 	learn(LAN_NET(120), host_mac);
+}
+
+/* The longer prefix comes when they are known: it decides, and what is shorter does not. */
+static void test_routed_elsewhere_since(void **state)
+{
+	struct route_conf longer = to_wan(LAN_NET(128), 25), wide = to_wan(IP(198, 18, 0, 0), 16),
+			  all = to_wan(0, 0);
+
+	(void)state;
+	learn(LAN_NET(120), host_mac);
+	learn(LAN_NET(130), new_mac);
+	assert_int_equal(route_add(b->net, &all, RIB4_OPERATOR, b->now), 0);
+	assert_int_equal(route_add(b->net, &wide, RIB4_OPERATOR, b->now), 0);
+	expect_forward(LAN_NET(130), new_mac);
+	assert_int_equal(route_add(b->net, &longer, RIB4_OPERATOR, b->now), 0);
+	assert_int_equal(state_of(LAN_NET(130)), -1);
+	assert_int_equal(b->net->adj[bed_index(b, LAN_NET(130))].addr, WAN_HOST);
+	expect_forward(LAN_NET(120), host_mac);
+	assert_int_equal(route_del(b->net, LAN_NET(128), 25, RIB4_OPERATOR), 0);
+	assert_int_equal(bed_kind(b, LAN_NET(130)), FIB_GLEAN);
+	expect_forward(LAN_NET(120), host_mac);
+}
+
+/* The same when it is another link's network. */
+static void test_connected_elsewhere_since(void **state)
+{
+	(void)state;
+	learn(LAN_NET(120), host_mac);
+	learn(LAN_NET(130), new_mac);
+	bed_iface(b, 3, "dmz", wan_mac, LAN_NET(200), 25);
+	bed_up(b, 3);
+	assert_int_equal(state_of(LAN_NET(130)), -1);
+	assert_int_equal(bed_kind(b, LAN_NET(130)), FIB_GLEAN);
+	assert_int_equal(bed_index(b, LAN_NET(130)), 3);
+	expect_forward(LAN_NET(120), host_mac);
+}
+
+/* Whom a route or the operator names stays; a gateway as long as it is one. */
+static void test_named_and_routed_elsewhere(void **state)
+{
+	struct route_conf far = {.prefix = IP(203, 0, 113, 0),
+				  .depth = 24,
+				  .n_via = 1,
+				  .via = {LAN_NET(130)},
+				  .preference = 1},
+			  longer = to_wan(LAN_NET(128), 25);
+
+	(void)state;
+	learn(LAN_NET(130), host_mac);
+	assert_int_equal(route_add(b->net, &far, RIB4_OPERATOR, b->now), 0);
+	assert_int_equal(neigh_add(b->net, LAN, LAN_NET(140), new_mac, b->now), 0);
+	assert_int_equal(route_add(b->net, &longer, RIB4_OPERATOR, b->now), 0);
+	expect_forward(LAN_NET(130), host_mac);
+	expect_forward(LAN_NET(140), new_mac);
+	assert_int_equal(route_del(b->net, far.prefix, 24, RIB4_OPERATOR), 0);
+	assert_int_equal(state_of(LAN_NET(130)), -1);
+	assert_int_equal(b->net->adj[bed_index(b, LAN_NET(130))].addr, WAN_HOST);
+}
+
+/* Packets that wait for its answer, or that ask for it too late, go where the FIB leads now. */
+static void test_awaited_and_routed_elsewhere(void **state)
+{
+	struct route_conf longer = to_wan(LAN_NET(128), 25);
+	struct command c;
+
+	(void)state;
+	resolve(LAN_NET(130));
+	bed_clear(b);
+	assert_int_equal(route_add(b->net, &longer, RIB4_OPERATOR, b->now), 0);
+	assert_int_equal(state_of(LAN_NET(130)), -1);
+	assert_true(bed_command(b->w, &c)); /* the gateway is asked for */
+	expect(b->w, COMMAND_RESOLVED, LAN_NET(130));
+	expect_quiet();
+	resolve(LAN_NET(131));
+	assert_int_equal(state_of(LAN_NET(131)), -1);
+	expect(b->w, COMMAND_RESOLVED, LAN_NET(131));
+	expect_quiet();
 }
 
 /* --- ageing --- */
@@ -334,6 +413,7 @@ static void test_no_room_in_fib(void **state)
 	b = bed_with(1, &limits);
 	bed_iface(b, 3, "big", lan_mac, IP(10, 0, 0, 1), 8);
 	bed_up(b, 3);
+	bed_wait(b, 5000);
 	bed_clear(b);
 	for (int round = 0; round < 3; round++) {
 		struct event e = {.kind = EVENT_RESOLVE, .iface = 3, .addr = IP(10, 1, 1, 1)};
@@ -383,9 +463,10 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {TEST(answer), TEST(no_answer), TEST(dead_host),
 		TEST(answer_after_failure), TEST(impossible), TEST(merge), TEST(routed_elsewhere),
-		TEST(unused), TEST(used), TEST(used_but_gone), TEST(next_hop), TEST(gateway_off),
-		TEST(full), TEST(evicted), TEST(reuse), TEST(reader), TEST(no_room_in_fib),
-		TEST(full_mailbox)};
+		TEST(routed_elsewhere_since), TEST(connected_elsewhere_since),
+		TEST(named_and_routed_elsewhere), TEST(awaited_and_routed_elsewhere), TEST(unused),
+		TEST(used), TEST(used_but_gone), TEST(next_hop), TEST(gateway_off), TEST(full),
+		TEST(evicted), TEST(reuse), TEST(reader), TEST(no_room_in_fib), TEST(full_mailbox)};
 
 	if (eal_for_tests(128) < 0)
 		return 1;

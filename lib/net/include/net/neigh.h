@@ -84,6 +84,13 @@ int neigh_del(struct net *net, uint16_t iface, uint32_t addr, ticks now);
 /* Forgets learnt entries, of one interface or of all (iface 0); returns how many. */
 uint32_t neigh_flush(struct net *net, uint16_t iface, ticks now);
 
+/*
+ * The RIB has another best route for a prefix, or none: neighbours that were learnt in it give way
+ * where the longest prefix is not their link's any more. Those that a route or the operator names
+ * stay.
+ */
+void neigh_prefix_changed(struct net *net, uint32_t prefix, uint8_t depth);
+
 /* Addresses of an interface came up, changed or went; link came back: announce, forget. */
 void neigh_iface_up(struct net *net, uint16_t iface, ticks now);
 void neigh_iface_down(struct net *net, uint16_t iface);

@@ -142,9 +142,6 @@ static void check_routes(const struct conf *c, const struct addresses *a, struct
 				ip4_addr_text(r->via[j], text), why);
 		}
 	}
-	if (c->routes.n > c->system.limits.routes)
-		errs_add(e, conf_at(c, "routes"), "routes", "%u routes; system.limits.routes is %u",
-			c->routes.n, c->system.limits.routes);
 }
 
 static bool is_iface(const struct ports_conf *c, const char *name)
@@ -224,17 +221,32 @@ static struct conf_pos either(const struct conf *c, const char *path, const char
 	return at.line ? at : near(c, other);
 }
 
-static void check_system(const struct conf *c, struct errs *e)
+static void check_socket(const struct conf *c, struct errs *e)
 {
-	uint32_t neighbours = c->neighbours.max + c->neighbours.n_static;
-
 	if (c->system.control_socket[0] != '/')
 		errs_add(e, conf_at(c, "system.control_socket"), "system.control_socket",
 			"`%s` is not an absolute path", c->system.control_socket);
+}
+
+static void check_parks(const struct conf *c, struct errs *e)
+{
 	if (c->set.park_each > c->set.park_total)
 		errs_add(e, either(c, "neighbours.park_each", "neighbours.park_total"),
 			"neighbours.park_each", "%u is more than park_total, %u", c->set.park_each,
 			c->set.park_total);
+}
+
+static void check_room_for_routes(const struct conf *c, struct errs *e)
+{
+	if (c->routes.n > c->system.limits.routes)
+		errs_add(e, conf_at(c, "routes"), "routes", "%u routes; system.limits.routes is %u",
+			c->routes.n, c->system.limits.routes);
+}
+
+static void check_room_for_neighbours(const struct conf *c, struct errs *e)
+{
+	uint32_t neighbours = c->neighbours.max + c->neighbours.n_static;
+
 	if (neighbours >= c->system.limits.adjacencies)
 		errs_add(e, either(c, "neighbours.max", "system.limits.adjacencies"),
 			"neighbours.max",
@@ -266,26 +278,97 @@ static void check_restart(const struct section *s, const char *path, const struc
 	}
 }
 
-void conf_check(const struct conf *c, const struct conf *running, struct errs *e)
+/* --- all of it --- */
+
+/* Sections that were read as they stand in the file: what spans others is not asked. */
+struct sound {
+	bool system, ports, routes, neighbours, rarp, services;
+};
+
+/* Whether an error is about a section, or something in it. */
+static bool is_about(const struct err *x, const char *section)
+{
+	size_t n = strlen(section);
+
+	return strncmp(x->path, section, n) == 0 && strchr(".[", x->path[n]) != NULL;
+}
+
+/* What is about no section may have been meant for any. */
+static bool is_sound(const struct err *list, size_t n, const char *section)
+{
+	for (const struct err *x = list; x < list + n; x++) {
+		bool known = false;
+
+		for (uint32_t i = 0; i < conf_section.n; i++)
+			known |= is_about(x, conf_section.options[i].key);
+		if (!known || is_about(x, section))
+			return false;
+	}
+	return true;
+}
+
+static void check_references(const struct conf *c, const struct sound *s, struct errs *e)
 {
 	struct addresses a;
 
-	port_check(&c->ports, e);
-	route_check(&c->routes, e);
-	neigh_check(&c->neighbours, e);
-	rarp_check(&c->rarp, e);
-	udp_check(&c->services, e);
 	if (addresses_of(&a, &c->ports)) {
-		check_routes(c, &a, e);
-		check_statics(c, &a, e);
-		check_services(c, &a, e);
+		if (s->routes)
+			check_routes(c, &a, e);
+		if (s->neighbours)
+			check_statics(c, &a, e);
+		if (s->services)
+			check_services(c, &a, e);
 	} else {
 		errs_add(e, (struct conf_pos){0}, "file", "no memory to check it");
 	}
 	free(a.networks);
 	free(a.own);
-	check_system(c, e);
+}
+
+static void check_sound(const struct conf *c, const struct sound *s, struct errs *e)
+{
+	if (s->ports)
+		port_check(&c->ports, e);
+	if (s->routes)
+		route_check(&c->routes, e);
+	if (s->neighbours)
+		neigh_check(&c->neighbours, e);
+	if (s->rarp)
+		rarp_check(&c->rarp, e);
+	if (s->services)
+		udp_check(&c->services, e);
+	if (s->ports)
+		check_references(c, s, e);
+	if (s->system)
+		check_socket(c, e);
+	if (s->neighbours)
+		check_parks(c, e);
+	if (s->system && s->routes)
+		check_room_for_routes(c, e);
+	if (s->system && s->neighbours)
+		check_room_for_neighbours(c, e);
+}
+
+void conf_check(const struct conf *c, const struct conf *running, struct errs *e)
+{
+	check_sound(c, &(struct sound){true, true, true, true, true, true}, e);
 	if (running)
 		check_restart(&conf_section, "", c, running, e);
 	errs_sort(e);
+}
+
+void conf_check_half(const struct conf *c, struct errs *e, size_t before)
+{
+	const struct err *list = e->list + before;
+	size_t n = e->n - before;
+	struct sound s = {
+		.system = is_sound(list, n, "system"),
+		.ports = is_sound(list, n, "ports"),
+		.routes = is_sound(list, n, "routes"),
+		.neighbours = is_sound(list, n, "neighbours"),
+		.rarp = is_sound(list, n, "rarp"),
+		.services = is_sound(list, n, "services"),
+	};
+
+	check_sound(c, &s, e);
 }

@@ -92,8 +92,11 @@ static struct conf *parse(const char *file, char *text, size_t length, struct er
 	if (c == NULL || c->spots == NULL) {
 		errs_add(e, (struct conf_pos){0}, "file", "no memory to read it");
 	} else {
-		load_text(c, e);
+		bool whole = load_text(c, e);
+
 		settle(c);
+		if (whole && e->n > before)
+			conf_check_half(c, e, before);
 		errs_sort(e);
 	}
 	if (e->n == before)

@@ -326,18 +326,19 @@ static void read_stream(struct reader *r)
 		reader_wrong(r, reader_at(r), "a second document; a configuration is one");
 }
 
-void load_text(struct conf *c, struct errs *e)
+bool load_text(struct conf *c, struct errs *e)
 {
 	struct reader r = {.conf = c, .errs = e};
 
 	section_defaults(&conf_section, c);
 	if (!yaml_parser_initialize(&r.parser)) {
 		reader_no_memory(&r);
-		return;
+		return false;
 	}
 	yaml_parser_set_encoding(&r.parser, YAML_UTF8_ENCODING);
 	yaml_parser_set_input_string(&r.parser, (const unsigned char *)c->text, c->length);
 	read_stream(&r);
 	yaml_event_delete(&r.event);
 	yaml_parser_delete(&r.parser);
+	return !r.stopped;
 }

@@ -108,8 +108,19 @@ const char *conf_char(const struct conf *c, size_t index);
 
 /* --- reading (load.c) --- */
 
-/* c->text into the rest of c, which has only the text yet; errors into e, in no order. */
-void load_text(struct conf *c, struct errs *e);
+/*
+ * c->text into the rest of c, which has only the text yet; errors into e, in no order. False: it
+ * was not read to its end.
+ */
+bool load_text(struct conf *c, struct errs *e);
+
+/* --- checks (check.c) --- */
+
+/*
+ * Of a configuration whose reading found the errors of e from `before` on: the checks of sections
+ * without any, so that all is said at once and nothing that follows from what was said.
+ */
+void conf_check_half(const struct conf *c, struct errs *e, size_t before);
 
 /* --- values (value.c) --- */
 

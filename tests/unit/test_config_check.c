@@ -218,6 +218,70 @@ static void test_references(void **state)
 	run(references, sizeof(references) / sizeof(references[0]), NULL);
 }
 
+/* Errors of single options beside those that span others: of what was read, and no more. */
+static const struct check_case halves[] = {
+	{"one of each",
+		PORTS "icmp: {error_rate: many}\n"
+		      "routes: [{prefix: 10.0.0.0/8, via: 203.0.113.1}]\n"
+		      "services: {e: {kind: udp-echo, listen: 192.0.2.1:7}}\n"
+		      "neighbours: {park_each: 20, park_total: 10}\n",
+		"t:4:20: icmp.error_rate: `many` is not valid; allowed: 0 to 1000000 a second\n"
+		"t:5:10: routes[0].via: 203.0.113.1 is on no network of any port; a neighbour on a "
+		"port's network is needed\n"
+		"t:6:12: services.e.listen: 192.0.2.1 is not an address of millrace; one of a "
+		"port's, or 0.0.0.0 for all\n"
+		"t:7:25: neighbours.park_each: 20 is more than park_total, 10\n"},
+	{"nothing of what depends on a port",
+		"ports:\n" LAN("") "  wan: {vdev: net_null1, addresses: [198.18.1.254/33]}\n"
+				   "routes: [{prefix: 10.0.0.0/8, via: 198.18.1.1}]\n"
+				   "services: {e: {kind: udp-echo, listen: 198.18.1.254:7}}\n"
+				   "rarp:\n"
+				   "  - {mac: 02:00:00:00:00:0a, address: 198.18.0.9}\n"
+				   "  - {mac: 02:00:00:00:00:0a, address: 198.18.0.8}\n",
+		"t:3:38: ports.wan.addresses[0]: `198.18.1.254/33` is not valid; allowed: an "
+		"address with its network's length as 198.18.0.254/24\n"
+		"t:7:5: rarp[0]: this MAC is given more than once\n"
+		"t:8:5: rarp[1]: this MAC is given more than once\n"},
+	{"nor of a part that was left out",
+		"ports:\n" LAN(", adresses: [198.18.1.254/24]") "routes: [{prefix: 10.0.0.0/8, "
+								"via: 198.18.1.1}]\n",
+		"t:2:56: ports.lan.adresses: unknown, perhaps meant: addresses; allowed: tap, pci, "
+		"vdev, members, mac, mtu, queues, rx_descriptors, tx_descriptors, promiscuous, "
+		"addresses, urpf, proxy_arp, directed_broadcast, redirects, mss_clamp, vlans\n"},
+	{"nor of a section that may have been meant",
+		"port:\n" LAN("") "routes: [{prefix: 10.0.0.0/8, via: 198.18.0.1}]\n",
+		"t:1:1: port: unknown, perhaps meant: ports; allowed: system, ports, routes, "
+		"neighbours, rarp, services, icmp, ip4, reassembly\n"},
+	{"nor beyond what is YAML",
+		"routes: [{prefix: 10.0.0.0/8, via: 198.18.0.1}]\n"
+		"icmp: {error_rate: many}\n"
+		"ports: {\n",
+		"t:2:20: icmp.error_rate: `many` is not valid; allowed: 0 to 1000000 a second\n"
+		"t:4:1: ports: not YAML: did not find expected node content while parsing a flow "
+		"node\n"},
+	{"nor of a default that another was to take the place of",
+		PORTS "neighbours: {park_eech: 5, park_total: 10}\n",
+		"t:4:14: neighbours.park_eech: unknown, perhaps meant: park_each; allowed: age, "
+		"retry, retries, max, gratuitous, park_each, park_total, park_time, static\n"},
+};
+
+static void test_halves(void **state)
+{
+	(void)state;
+	for (size_t i = 0; i < sizeof(halves) / sizeof(halves[0]); i++) {
+		const struct check_case *x = &halves[i];
+		struct errs e = {0};
+		char *got;
+
+		assert_null(conf_parse("t", x->yaml, strlen(x->yaml), &e));
+		got = conf_errors(&e);
+		if (strcmp(got, x->errors) != 0)
+			fail_msg("%s\ngot\n%swant\n%s", x->name, got, x->errors);
+		free(got);
+		errs_clear(&e);
+	}
+}
+
 static void test_changes(void **state)
 {
 	struct conf *running = conf_good(changes[0].yaml);
@@ -232,6 +296,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_ports),
 		cmocka_unit_test(test_references),
+		cmocka_unit_test(test_halves),
 		cmocka_unit_test(test_changes),
 	};
 

@@ -61,8 +61,8 @@ struct conf {
 
 /*
  * Reads a file (or a text, named `file` in messages): syntax, unknown keys, types and ranges, all
- * errors at once in e, in the file's order. NULL when there was any. What spans options is
- * conf_check()'s.
+ * errors at once in e, in the file's order. NULL when there was any; then with what spans options,
+ * as far as the sections that it is about have no errors. Else that is conf_check()'s.
  */
 struct conf *conf_load(const char *file, struct errs *e);
 struct conf *conf_parse(const char *file, const char *text, size_t length, struct errs *e);

@@ -29,6 +29,17 @@ static inline ticks clock_of_us(uint64_t us)
 	return us * (rte_get_tsc_hz() / 1000000);
 }
 
+static inline uint64_t clock_to_us(ticks t)
+{
+	return t / (rte_get_tsc_hz() / 1000000);
+}
+
+/* Of at most some minutes: the product has 64 bits. */
+static inline uint64_t clock_to_ns(ticks t)
+{
+	return t * 1000 / (rte_get_tsc_hz() / 1000000);
+}
+
 static inline uint64_t clock_to_ms(ticks t)
 {
 	return t / (rte_get_tsc_hz() / 1000);

@@ -34,6 +34,10 @@ enum tcp_opt_kind {
 	TCP_OPT_END = 0,
 	TCP_OPT_NOP = 1,
 	TCP_OPT_MSS = 2,
+	TCP_OPT_WSCALE = 3,
+	TCP_OPT_SACK_OK = 4, /* SACK permitted */
+	TCP_OPT_SACK = 5,
+	TCP_OPT_TS = 8,
 };
 
 struct __attribute__((packed)) tcp_hdr {

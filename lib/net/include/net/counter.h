@@ -33,6 +33,41 @@
 	X(udp_discard, "datagrams discarded by the discard service") \
 	X(tcp_resets_out, "resets sent for ports nobody listens on") \
 	X(tcp_resets_in, "resets received for connections that do not exist") \
+	X(tcp_segments_out, "TCP segments sent, retransmissions among them") \
+	X(tcp_retransmits, "TCP segments sent again") \
+	X(tcp_connected, "TCP connections that we opened") \
+	X(tcp_accepted, "TCP connections that listeners accepted") \
+	X(tcp_cookies_sent, "SYNs answered by a cookie") \
+	X(tcp_cookies_taken, "TCP connections made from a cookie that came back") \
+	X(tcp_half_open_expired, "half-open TCP connections given up") \
+	X(tcp_timed_out, "TCP connections ended by a time-out") \
+	X(tcp_resets_sent, "resets sent for TCP connections") \
+	X(tcp_resets_received, "resets that ended a TCP connection") \
+	X(tcp_unread_resets, "resets because the application closed without reading all") \
+	X(tcp_orphans_ended, "closed TCP connections ended before the peer closed") \
+	X(tcp_time_wait_overflow, "TIME_WAIT records that made room for newer ones") \
+	X(tcp_time_wait_reused, "TIME_WAIT records that a new connection replaced (RFC 6191)") \
+	X(tcp_out_of_order, "TCP segments that came before an earlier one") \
+	X(tcp_duplicates, "TCP segments, or parts, that had come before") \
+	X(tcp_beyond_window, "TCP segments whose data the window had no room for") \
+	X(tcp_paws, "TCP segments with an old timestamp") \
+	X(tcp_challenges, "challenge ACKs sent (RFC 5961)") \
+	X(tcp_challenges_limited, "challenge ACKs withheld by their limit") \
+	X(tcp_delayed_acks, "ACKs that the delay timer sent") \
+	X(tcp_timeouts, "TCP retransmission time-outs") \
+	X(tcp_recoveries, "times that TCP repaired losses without a time-out") \
+	X(tcp_tail_probes, "tail loss probes sent (RFC 8985)") \
+	X(tcp_spurious, "TCP recoveries that were undone: nothing had been lost") \
+	X(tcp_duplicate_acks, "duplicate ACKs from peers without SACK") \
+	X(tcp_dsacks, "reports that a peer got something twice (RFC 2883)") \
+	X(tcp_ecn_reductions, "windows reduced because a router marked (RFC 3168)") \
+	X(tcp_window_probes, "probes of a closed window") \
+	X(tcp_keepalives, "keepalive probes sent") \
+	X(tcp_path_mtus, "TCP connections whose path MTU shrank") \
+	X(tcp_black_holes, "TCP connections that went on in small segments after losses") \
+	X(tcp_no_memory, "TCP refusals for want of memory or room") \
+	X(tcp_no_ports, "connections not opened because no port was left") \
+	X(tcp_loose_lost, "TCP answers not sent: too many in one pass") \
 	X(mss_clamped, "TCP MSS options lowered") \
 	X(parked, "packets that waited for a neighbour") \
 	X(unparked, "packets released by a neighbour's answer") \

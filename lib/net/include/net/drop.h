@@ -68,6 +68,17 @@
 	X(UDP_LOOP, "to the echo service from a port that answers by itself: two would never stop") \
 	X(TCP_BAD, "malformed TCP segment or wrong checksum") \
 	X(TCP_NO_PORT, "TCP port that nobody listens on") \
+	X(TCP_DUPLICATE, "TCP data that had come before") \
+	X(TCP_WINDOW, "TCP segment outside the window, or beyond its end") \
+	X(TCP_PAWS, "TCP segment with an old timestamp, or without the one agreed on (RFC 7323)") \
+	X(TCP_RESET_BLIND, "TCP reset that does not match exactly (RFC 5961)") \
+	X(TCP_SYN_BLIND, "SYN on a connection that exists (RFC 5961)") \
+	X(TCP_ACK, "TCP segment that acknowledges what was never sent, or long ago") \
+	X(TCP_NO_ACK, "TCP segment without the ACK or SYN that it must have") \
+	X(TCP_CLOSED, "TCP data for a connection that the application has closed") \
+	X(TCP_TIME_WAIT, "TCP segment for a connection that has ended") \
+	X(TCP_BACKLOG, "the listener takes no connections now (its queue is full)") \
+	X(TCP_HOLD_FULL, "no room for TCP data out of order (tcp limits)") \
 	X(PROTO_UNKNOWN, "IP protocol that nobody here speaks") \
 	X(LOCAL_GROUP, "a service does not answer what came by broadcast or multicast") \
 	/* sending */ \

@@ -1,0 +1,62 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* rte_gso cuts and numbers; it leaves the checksums to whoever calls it, which is us. */
+#include "net/gso.h"
+
+#include "net/chain.h"
+#include "net/pkt.h"
+#include "wire/tcp_hdr.h"
+
+#include <rte_ethdev.h>
+#include <rte_gso.h>
+
+/* What TSO asks for: the pseudo-header's sum without a length, and no IPv4 checksum. */
+void gso_mark(struct rte_mbuf *m, uint16_t tcp_len, uint16_t mss)
+{
+	struct ip4_hdr *ip = pkt_ip4(m);
+	struct tcp_hdr *tcp = pkt_l4(m);
+
+	m->l2_len = ETH_HDR_LEN;
+	m->l3_len = ip4_hdr_len(ip);
+	m->l4_len = tcp_len;
+	m->tso_segsz = mss;
+	m->ol_flags |= RTE_MBUF_F_TX_TCP_SEG | RTE_MBUF_F_TX_IPV4 | RTE_MBUF_F_TX_IP_CKSUM;
+	ip->csum = 0;
+	tcp->csum = (be16)~csum_fold(ip4_hdr_pseudo(ip, 0));
+}
+
+static void put_sums(struct rte_mbuf *m)
+{
+	struct ip4_hdr *ip = pkt_ip4(m);
+	uint16_t len = (uint16_t)ip4_hdr_payload_len(ip);
+	struct tcp_hdr *tcp = pkt_l4(m);
+	uint32_t at = ETH_HDR_LEN + ip4_hdr_len(ip);
+
+	ip4_hdr_csum_set(ip);
+	tcp->csum = 0;
+	tcp->csum = csum_fold(chain_csum(m, at, len, ip4_hdr_pseudo(ip, len)));
+	m->ol_flags = 0;
+	m->port = PKT_ORIGIN;
+}
+
+uint16_t gso_cut(struct worker *w, struct rte_mbuf *m, struct rte_mbuf *out[GSO_MAX])
+{
+	const struct rte_gso_ctx context = {.direct_pool = w->pool,
+		.indirect_pool = w->pool,
+		.gso_types = RTE_ETH_TX_OFFLOAD_TCP_TSO,
+		.gso_size = (uint16_t)(m->l2_len + m->l3_len + m->l4_len + m->tso_segsz)};
+	int n = rte_gso_segment(m, &context, out, GSO_MAX);
+
+	if (n < 0) {
+		drop(w, m, DROP_NO_BUFFER);
+		return 0;
+	}
+	if (n == 0) { /* it fits as it is */
+		out[n++] = m;
+	} else {
+		rte_pktmbuf_free(m); /* the segments refer to its data */
+		w->books.originated += (uint32_t)n - 1;
+	}
+	for (int i = 0; i < n; i++)
+		put_sums(out[i]);
+	return (uint16_t)n;
+}

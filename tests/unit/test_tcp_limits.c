@@ -1,0 +1,264 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* What is odd or huge: numbers at their ends, rings that are full, peers that offer hardly
+ * anything. */
+#define BED_POOL 70000
+#include "tcp_bed.h"
+#include "tcp_invariants.h"
+#include "tcp_peer.h"
+
+static uint32_t urgent_at;
+static uint32_t received;
+
+static void on_open(struct tcp *t, struct tcp_conn *c)
+{
+	(void)t;
+	peer_opened(c);
+}
+
+static void on_data(struct tcp *t, struct tcp_conn *c, struct rte_mbuf *m)
+{
+	received += m->pkt_len;
+	tcp_consumed(t, c, m->pkt_len);
+	rte_pktmbuf_free(m);
+	urgent_at = tcp_urgent(c);
+}
+
+static const struct tcp_ops ops = {.on_accept = on_open, .on_connect = on_open, .on_data = on_data};
+
+static int open_peer(void **state)
+{
+	(void)state;
+	received = urgent_at = 0;
+	peer_open(&ops);
+	return 0;
+}
+
+static int close_peer(void **state)
+{
+	(void)state;
+	peer_close();
+	return 0;
+}
+
+/* A ring that can grow no more waits for an acknowledgement, and holds up nobody else. */
+static void full_ring_waits_alone(void **state)
+{
+	struct tcp_conn *a = peer_accept(1), *b = peer_accept(2);
+	struct tcp *t = bed_of_peer()->t;
+
+	(void)state;
+	tcp_set_nodelay(t, a, true);
+	a->cwnd = 1 << 20;
+	for (int i = 0; i < 65540; i += 32) {
+		for (int n = 0; n < 32; n++) {
+			struct rte_mbuf *m = bed_data(bed_of_peer(), 0, 1);
+			struct rte_mbuf *out;
+
+			if (tcp_send(t, a, m, 0) != 0)
+				rte_pktmbuf_free(m);
+			else if (tcp_output(t, &out, 1) == 1)
+				bed_of_peer()->w->books.tx++, rte_pktmbuf_free(out);
+		}
+	}
+	peer_send(b, 100);
+	peer_pass(10);
+	assert_true(peer.heard >= 1);
+	assert_int_equal(b->snd_nxt - b->snd_una, 100);
+}
+
+/* An MSS option of the application's that leaves no room beside timestamps. */
+static void tiny_mss(void **state)
+{
+	struct tcp_options o = tcp_settings_default.options;
+	struct tcp_conn *c;
+	int error;
+
+	(void)state;
+	o.mss = 10;
+	c = tcp_connect(bed_of_peer()->t, 0, 0, PEER_ADDR, 80, &ops, NULL, &o, &error);
+	assert_non_null(c);
+	peer_pass(1000);
+	peer_answer(c);
+	peer_pass(1000);
+	peer_send(c, 100);
+	peer_pass(1000);
+	assert_in_range(c->mss, 1, 10);
+	assert_in_range(peer.last_len, 1, 10);
+}
+
+/* Urgent data of 2 GiB ago are not urgent any more: the number that ended them is ahead again. */
+static void old_urgent_pointer(void **state)
+{
+	struct tcp_conn *c = peer_accept(1);
+	uint32_t far = UINT32_C(0x7fffffff) - 20;
+
+	(void)state;
+	for (int i = 0; i < 2; i++) {
+		peer_send(c, 100);
+		peer_pass(100000);
+		assert_int_equal(peer.last.flags & TCP_URG, 0);
+		peer_say(c, TCP_ACK, 0);
+		peer_pass(1000);
+		if (i == 0) { /* as if so much more had been sent and acknowledged */
+			assert_null(c->flight);
+			c->snd_una = c->snd_nxt = c->snd_nxt + far;
+			c->iss += far;
+		}
+	}
+}
+
+/* The end of urgent data passes while what was held is released. */
+static void urgent_data_released(void **state)
+{
+	struct tcp_conn *c = peer_accept(1);
+
+	(void)state;
+	peer_say_at(c, 0, TCP_ACK | TCP_URG, 65535, 0); /* ends behind the next byte */
+	peer_say_at(c, 100, TCP_ACK, 65535, 100);
+	peer_pass(1000);
+	assert_int_equal(tcp_urgent(c), 1);
+	c->rcv_up = c->rcv_nxt + 150;
+	peer_say(c, TCP_ACK, 100);
+	peer_pass(1000);
+	assert_int_equal(received, 200);
+	assert_int_equal(tcp_urgent(c), 0);
+	assert_int_equal(urgent_at, 0);
+}
+
+/* The window is used up, then all is acknowledged: FIN goes. */
+static void fin_waits_for_the_window(void **state)
+{
+	struct tcp_conn *c = peer_accept(1);
+	struct tcp_opts o;
+
+	(void)state;
+	peer_say_at(c, 0, TCP_ACK, 0, 1); /* with data: not a duplicate */
+	peer_pass(1000);
+	peer_say_at(c, 0, TCP_ACK, 25, 1); /* 100 bytes */
+	peer_pass(1000);
+	peer_send(c, 100);
+	peer_pass(1000);
+	tcp_shutdown(bed_of_peer()->t, c);
+	peer_pass(1000);
+	assert_int_equal(peer.heard, 0);
+	o = peer_stamps(c);
+	peer_give(&c->key, c->rcv_nxt, c->snd_nxt, TCP_ACK, 65535, 0, &o);
+	peer_pass(1000);
+	assert_int_equal(peer.heard, 1);
+	assert_int_equal(peer.last.flags, TCP_FIN | TCP_ACK);
+}
+
+/* A SYN-ACK with more than the window has room for: nothing of it is taken but the handshake. */
+static void data_on_syn_ack(void **state)
+{
+	struct tcp_options o = tcp_settings_default.options;
+	struct tcp_opts answer = peer_syn_opts;
+	struct tcp_conn *c;
+	int error;
+
+	(void)state;
+	o.receive_buffer = 100;
+	c = tcp_connect(bed_of_peer()->t, 0, 0, PEER_ADDR, 80, &ops, NULL, &o, &error);
+	assert_non_null(c);
+	peer_pass(1000);
+	answer.ts_ecr = stack_stamp(bed_of_peer()->t, c);
+	peer_give(&c->key, 5000, c->snd_nxt, TCP_SYN | TCP_ACK | TCP_FIN, 65535, 101, &answer);
+	peer_pass(1000);
+	assert_int_equal(c->state, TCP_ESTABLISHED);
+	assert_int_equal(c->rcv_nxt, 5001);
+	assert_int_equal(received, 0);
+}
+
+/* Two stacks that disagree about their numbers: each ACK would draw another. */
+static void acks_draw_no_storm(void **state)
+{
+	struct tcp_conn *c = peer_accept(1);
+	uint32_t heard = 0;
+
+	(void)state;
+	for (int i = 0; i < 100; i++) {
+		struct tcp_opts o = peer_stamps(c);
+
+		if (i & 1)
+			peer_say_at(c, UINT32_MAX - 1000, TCP_ACK, 65535, 0);
+		else
+			peer_give(&c->key, c->rcv_nxt, c->snd_nxt + 1, TCP_ACK, 65535, 0, &o);
+		peer_pass(1000);
+		heard += peer.heard;
+	}
+	assert_in_range(heard, 1, 4);
+	for (int i = 0; i < 3; i++) { /* data are answered always: somebody waits */
+		peer_say_at(c, UINT32_MAX - 1000, TCP_ACK, 65535, 10);
+		peer_pass(1000);
+		assert_int_equal(peer.heard, 1);
+	}
+}
+
+/* A peer that leaves holes fills what may be held, and others send all the same. */
+static void holes_do_not_stop_senders(void **state)
+{
+	struct tcp_conn *a = peer_accept(1), *b = peer_accept(2);
+
+	(void)state;
+	bed_of_peer()->t->limits.held_buffers = 16;
+	for (uint32_t i = 0; i < 32; i++) {
+		peer_say_at(a, 1000 + 2 * i, TCP_ACK, 65535, 1);
+		peer_pass(100);
+	}
+	assert_in_range(bed_of_peer()->t->held_buffers, 8, 12);
+	peer_send(b, 100);
+	peer_pass(100);
+	assert_int_equal(peer.last_len, 100);
+}
+
+/* An empty buffer sent before the SYN is out. */
+static void nothing_before_the_syn(void **state)
+{
+	struct tcp_conn *c;
+	int error;
+
+	(void)state;
+	c = tcp_connect(bed_of_peer()->t, 0, 0, PEER_ADDR, 80, &ops, NULL, NULL, &error);
+	assert_non_null(c);
+	peer_send(c, 0);
+	peer_pass(1000);
+	assert_int_equal(peer.heard, 1);
+	assert_int_equal(peer.last.flags, TCP_SYN);
+}
+
+/* The octet that probes a closed window is new, and yet not to be marked. */
+static void probe_without_ect(void **state)
+{
+	struct tcp_conn *c = peer_accept(1);
+
+	(void)state;
+	c->uses |= USES_ECN;
+	peer_send(c, 10);
+	peer_pass(1000);
+	assert_int_equal(peer.last_tos, 2);
+	peer_say_at(c, 0, TCP_ACK, 0, 0);
+	peer_pass(1000);
+	peer_send(c, 10);
+	for (int i = 0; i < 100 && peer.heard == 0; i++)
+		peer_pass(100000);
+	assert_int_equal(peer.last_len, 1);
+	assert_int_equal(peer.last_tos, 0);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test_setup_teardown(full_ring_waits_alone, open_peer, close_peer),
+		cmocka_unit_test_setup_teardown(tiny_mss, open_peer, close_peer),
+		cmocka_unit_test_setup_teardown(old_urgent_pointer, open_peer, close_peer),
+		cmocka_unit_test_setup_teardown(urgent_data_released, open_peer, close_peer),
+		cmocka_unit_test_setup_teardown(fin_waits_for_the_window, open_peer, close_peer),
+		cmocka_unit_test_setup_teardown(data_on_syn_ack, open_peer, close_peer),
+		cmocka_unit_test_setup_teardown(acks_draw_no_storm, open_peer, close_peer),
+		cmocka_unit_test_setup_teardown(holes_do_not_stop_senders, open_peer, close_peer),
+		cmocka_unit_test_setup_teardown(nothing_before_the_syn, open_peer, close_peer),
+		cmocka_unit_test_setup_teardown(probe_without_ect, open_peer, close_peer),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}

@@ -1,0 +1,155 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * Connections that end, or are written to, inside a callback: of their own, or of another whose
+ * segment or timer is of the same burst. The invariants hold after each pass.
+ */
+#include "tcp_bed.h"
+#include "tcp_invariants.h"
+#include "tcp_peer.h"
+
+static struct tcp_conn *victim;	     /* what the next callback aborts */
+static struct tcp_conn *one, *other; /* on_notice() of either aborts the other */
+static int ends;
+
+static void abort_victim(struct tcp *t)
+{
+	struct tcp_conn *c = victim;
+
+	victim = NULL;
+	if (c != NULL)
+		tcp_abort(t, c);
+}
+
+static void on_open(struct tcp *t, struct tcp_conn *c)
+{
+	peer_opened(c);
+	abort_victim(t);
+}
+
+static void on_data(struct tcp *t, struct tcp_conn *c, struct rte_mbuf *m)
+{
+	tcp_consumed(t, c, m->pkt_len);
+	rte_pktmbuf_free(m);
+	abort_victim(t);
+}
+
+static void on_sent(struct tcp *t, struct tcp_conn *c, uint32_t bytes)
+{
+	(void)c, (void)bytes;
+	abort_victim(t);
+}
+
+static void on_notice(struct tcp *t, struct tcp_conn *c, int error)
+{
+	(void)error;
+	if (one != NULL)
+		victim = c == one ? other : one;
+	one = NULL;
+	abort_victim(t);
+}
+
+static void on_end(struct tcp *t, struct tcp_conn *c, int error)
+{
+	(void)t, (void)c, (void)error;
+	ends++;
+}
+
+static const struct tcp_ops ops = {.on_accept = on_open,
+	.on_connect = on_open,
+	.on_data = on_data,
+	.on_sent = on_sent,
+	.on_notice = on_notice,
+	.on_end = on_end};
+
+static int open_peer(void **state)
+{
+	(void)state;
+	victim = one = other = NULL;
+	ends = 0;
+	peer_open(&ops);
+	return 0;
+}
+
+static int close_peer(void **state)
+{
+	(void)state;
+	peer_close();
+	return 0;
+}
+
+/* Data and an acknowledgement in one segment; on_sent() aborts: the data have no taker. */
+static void ends_in_on_sent(void **state)
+{
+	struct tcp_conn *c = peer_accept(1);
+
+	(void)state;
+	peer_send(c, 100);
+	peer_pass(1000);
+	victim = c;
+	peer_say(c, TCP_ACK, 100);
+	peer_pass(1000);
+	assert_int_equal(peer_connections(), 0);
+	assert_int_equal(ends, 0); /* who aborts is not told */
+}
+
+/* on_data() of one connection aborts another, whose segment is the next of the burst. */
+static void ends_between_segments(void **state)
+{
+	struct tcp_conn *a = peer_accept(1), *b = peer_accept(2);
+
+	(void)state;
+	peer_say(a, TCP_ACK, 100);
+	peer_say(b, TCP_ACK | TCP_URG, 100); /* not for the fast path */
+	victim = b;
+	peer_pass(1000);
+	assert_int_equal(peer_connections(), 1);
+}
+
+static void ends_in_on_connect(void **state)
+{
+	struct tcp_conn *c = peer_connect();
+
+	(void)state;
+	victim = c;
+	peer_answer(c);
+	peer_pass(1000);
+	assert_int_equal(peer_connections(), 0);
+}
+
+static void times_out_with_an_ack(struct tcp_conn *c, uint32_t at)
+{
+	c->flight->timer = TIMER_RTO;
+	c->rtx_at = c->ack_at = at;
+	conn_arm(bed_of_peer()->t, c);
+}
+
+/* Both time out at once; on_notice() of the first aborts the other, which had an ACK to delay. */
+static void ends_between_timers(void **state)
+{
+	struct tcp_conn *a = peer_accept(1), *b = peer_accept(2);
+	uint32_t at = bed_of_peer()->t->tick + 200;
+
+	(void)state;
+	bed_of_peer()->t->set.r1_retries = 1;
+	peer_send(a, 100);
+	peer_send(b, 100);
+	peer_pass(10);
+	times_out_with_an_ack(a, at);
+	times_out_with_an_ack(b, at);
+	one = a;
+	other = b;
+	peer_pass(20000);
+	assert_int_equal(peer_connections(), 1);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test_setup_teardown(ends_in_on_sent, open_peer, close_peer),
+		cmocka_unit_test_setup_teardown(ends_between_segments, open_peer, close_peer),
+		cmocka_unit_test_setup_teardown(ends_in_on_connect, open_peer, close_peer),
+		cmocka_unit_test_setup_teardown(ends_between_timers, open_peer, close_peer),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}

@@ -1,0 +1,277 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* Two stacks that talk: opening, data both ways, closing from either side and from both at once. */
+#include "tcp_bed.h"
+
+#include "net/gso.h"
+
+#define CLIENT 0xc6120001u
+#define SERVER 0xc6120101u
+
+#define WIRE 1024
+
+/* What is on its way to an end. */
+struct wire {
+	uint32_t n;
+	struct rte_mbuf *pkt[WIRE];
+};
+
+struct end {
+	struct bed bed;
+	struct tcp_conn *conn;
+	uint64_t sent;
+	uint64_t received;
+	uint64_t acked;
+	uint32_t cut; /* packets that were */
+	bool closed;
+	int ended; /* -1: not */
+};
+
+static struct wire to_server, to_client;
+static struct end client, server;
+static uint64_t now;
+
+static struct end *end_of(struct tcp *t)
+{
+	return t == client.bed.t ? &client : &server;
+}
+
+static void on_open(struct tcp *t, struct tcp_conn *c)
+{
+	end_of(t)->conn = c;
+}
+
+static void on_data(struct tcp *t, struct tcp_conn *c, struct rte_mbuf *m)
+{
+	struct end *e = end_of(t);
+
+	bed_check_data(m, e->received);
+	e->received += m->pkt_len;
+	tcp_consumed(t, c, m->pkt_len);
+	rte_pktmbuf_free(m);
+}
+
+static void on_sent(struct tcp *t, struct tcp_conn *c, uint32_t bytes)
+{
+	(void)c;
+	end_of(t)->acked += bytes;
+}
+
+static void on_close(struct tcp *t, struct tcp_conn *c)
+{
+	(void)c;
+	end_of(t)->closed = true;
+}
+
+static void on_end(struct tcp *t, struct tcp_conn *c, int error)
+{
+	(void)c;
+	end_of(t)->ended = error;
+	end_of(t)->conn = NULL;
+}
+
+static const struct tcp_ops ops = {.on_accept = on_open,
+	.on_connect = on_open,
+	.on_data = on_data,
+	.on_sent = on_sent,
+	.on_close = on_close,
+	.on_end = on_end};
+
+/* A frame is cut on its way, if its sender left that to the device. */
+static void carry(struct wire *to, struct end *from, struct end *receiver, struct rte_mbuf *m)
+{
+	struct rte_mbuf *cut[GSO_MAX] = {m};
+	uint16_t n = 1;
+
+	if (gso_wanted(m)) {
+		from->cut++;
+		n = gso_cut(from->bed.w, m, cut);
+		from->bed.w->books.tx += n - 1u;
+	}
+	for (uint16_t i = 0; i < n; i++) {
+		assert_true(cut[i]->pkt_len <= ETH_HDR_LEN + 1500u && to->n < WIRE);
+		to->pkt[to->n++] = bed_carry(&receiver->bed, cut[i]);
+	}
+}
+
+/* An end takes what came, and says what it has to say. */
+static void turn(struct end *e, struct wire *in, struct end *peer, struct wire *out)
+{
+	uint32_t at = 0;
+
+	do {
+		uint32_t part = RTE_MIN(in->n - at, 64u), n;
+		struct rte_mbuf *said[16];
+
+		n = bed_pass(&e->bed, now, in->pkt + at, part, said, 16);
+		for (uint32_t i = 0; i < n; i++)
+			carry(out, e, peer, said[i]);
+		at += part;
+	} while (at < in->n);
+	in->n = 0;
+}
+
+/* Turns of both until nobody says anything, at most so many. */
+static void talk(uint32_t turns, uint32_t step_us)
+{
+	for (uint32_t i = 0; i < turns; i++) {
+		now += step_us;
+		turn(&client, &to_client, &server, &to_server);
+		turn(&server, &to_server, &client, &to_client);
+		if (to_client.n == 0 && !tcp_has_output(client.bed.t) &&
+			!tcp_has_output(server.bed.t) && i > 4)
+			break;
+	}
+}
+
+static int open_with(struct tcp_settings set)
+{
+	struct tcp_limits limits = tcp_limits_default;
+	int error;
+
+	limits.connections = 1024;
+	limits.time_waits = 64;
+	now = 1000000;
+	client = (struct end){.ended = -1};
+	server = (struct end){.ended = -1};
+	bed_open(&client.bed, CLIENT, &set, &limits);
+	bed_open(&server.bed, SERVER, &set, &limits);
+	tcp_clock(client.bed.t, now);
+	tcp_clock(server.bed.t, now);
+	assert_true(tcp_listen(server.bed.t, 0, 7, 16, &ops, NULL, NULL) >= 0);
+	client.conn = tcp_connect(client.bed.t, 0, 0, SERVER, 7, &ops, NULL, NULL, &error);
+	assert_non_null(client.conn);
+	return 0;
+}
+
+static int open_both(void **state)
+{
+	(void)state;
+	return open_with(tcp_settings_default);
+}
+
+/* Segmentation is left to whoever sends: TSO, or gso_cut(). */
+static int open_uncut(void **state)
+{
+	struct tcp_settings set = tcp_settings_default;
+
+	(void)state;
+	set.burst_max = 65000;
+	return open_with(set);
+}
+
+static int close_both(void **state)
+{
+	struct tcp_usage u;
+
+	(void)state;
+	now += 61000000; /* 2 MSL and more */
+	talk(16, 1000);
+	tcp_usage(client.bed.t, &u);
+	assert_int_equal(u.connections + u.time_waits + u.timers + u.held_buffers, 0);
+	tcp_usage(server.bed.t, &u);
+	assert_int_equal(u.connections + u.time_waits + u.timers + u.held_buffers, 0);
+	bed_close(&client.bed);
+	bed_close(&server.bed);
+	return 0;
+}
+
+static enum tcp_state state_of(const struct end *e)
+{
+	struct tcp_info info;
+
+	tcp_info(e->bed.t, e->conn, &info);
+	return info.state;
+}
+
+static void send_bytes(struct end *e, uint64_t bytes)
+{
+	while (bytes > 0) {
+		uint32_t part = bytes < 1400 ? (uint32_t)bytes : 1400;
+		struct rte_mbuf *m = bed_data(&e->bed, e->sent, part);
+
+		if (tcp_send(e->bed.t, e->conn, m, 0) != 0) {
+			rte_pktmbuf_free(m);
+			return;
+		}
+		e->sent += part;
+		bytes -= part;
+	}
+}
+
+static void close_from_client(void)
+{
+	tcp_close(client.bed.t, client.conn);
+	talk(100, 100);
+	assert_true(server.closed);
+	assert_int_equal(state_of(&server), TCP_CLOSE_WAIT);
+	tcp_close(server.bed.t, server.conn);
+	talk(100, 100);
+}
+
+static void opens_and_closes(void **state)
+{
+	(void)state;
+	talk(100, 100);
+	assert_non_null(server.conn);
+	assert_int_equal(state_of(&client), TCP_ESTABLISHED);
+	assert_int_equal(state_of(&server), TCP_ESTABLISHED);
+	close_from_client();
+}
+
+static void carries_data(void **state)
+{
+	uint64_t goal = 3000000;
+
+	(void)state;
+	talk(100, 100);
+	for (int i = 0; i < 10000 && (server.received < goal || client.received < goal); i++) {
+		send_bytes(&client, goal - client.sent);
+		send_bytes(&server, goal - server.sent);
+		talk(20, 100);
+	}
+	assert_int_equal(server.received, goal);
+	assert_int_equal(client.received, goal);
+	talk(1000, 100);
+	assert_int_equal(client.acked, goal);
+	assert_int_equal(client.bed.w->count[COUNT_tcp_retransmits], 0);
+	close_from_client();
+}
+
+static void carries_uncut_data(void **state)
+{
+	carries_data(state);
+	assert_true(client.cut > 0 && server.cut > 0);
+}
+
+static void both_close_at_once(void **state)
+{
+	(void)state;
+	talk(100, 100);
+	tcp_shutdown(client.bed.t, client.conn);
+	tcp_shutdown(server.bed.t, server.conn);
+	talk(100, 100);
+	assert_int_equal(client.ended, 0);
+	assert_int_equal(server.ended, 0);
+}
+
+static void aborts(void **state)
+{
+	(void)state;
+	talk(100, 100);
+	tcp_abort(client.bed.t, client.conn);
+	talk(100, 100);
+	assert_int_equal(server.ended, ECONNRESET);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test_setup_teardown(opens_and_closes, open_both, close_both),
+		cmocka_unit_test_setup_teardown(carries_data, open_both, close_both),
+		cmocka_unit_test_setup_teardown(carries_uncut_data, open_uncut, close_both),
+		cmocka_unit_test_setup_teardown(both_close_at_once, open_both, close_both),
+		cmocka_unit_test_setup_teardown(aborts, open_both, close_both),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}

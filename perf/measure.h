@@ -33,6 +33,10 @@ typedef void measure_restore_fn(void *arg);
 void measure_slices(
 	struct gbench *b, measure_slice_fn *slice, measure_restore_fn *restore, void *arg);
 
+/* Between the two, inside a slice, the clock stands: for a peer's part of a conversation. */
+void measure_stop(void);
+void measure_go_on(void);
+
 /*
  * Sets up DPDK for a bench: no device probed, nothing shared with another process, main lcore on
  * the CPU that measures. Takes `megabytes` of hugepages if so many are free, else twice as much of

@@ -63,14 +63,14 @@ static void publish_rarp(struct net *net, const struct conf *c, ticks now)
 static int build_services(struct net *net, const struct conf *c, struct errs *e)
 {
 	(void)e;
-	return udp_build(net, &c->services);
+	return service_build(net, &c->services);
 }
 
 static void publish_services(struct net *net, const struct conf *c, ticks now)
 {
 	(void)c;
 	(void)now;
-	udp_publish(net);
+	service_publish(net);
 }
 
 /* Plain values that workers read one at a time: there is nothing to build or retire. */
@@ -98,7 +98,7 @@ static const struct module {
 	{"neighbours", build_neighbours, neigh_abandon, publish_neighbours, neigh_retire},
 	{"routes", build_routes, route_abandon, publish_routes, route_retire},
 	{"rarp", build_rarp, rarp_abandon, publish_rarp, rarp_retire},
-	{"services", build_services, udp_abandon, publish_services, udp_retire},
+	{"services", build_services, service_abandon, publish_services, service_retire},
 };
 #define MODULES (sizeof(modules) / sizeof(modules[0]))
 

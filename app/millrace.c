@@ -15,7 +15,8 @@
 #include "net/park.h"
 #include "net/port.h"
 #include "net/reasm.h"
-#include "pipelines/router.h"
+#include "pipelines/appliance.h"
+#include "service/service.h"
 
 #include <errno.h>
 #include <getopt.h>
@@ -145,6 +146,8 @@ static int run(struct app *app)
 
 	if (rc == 0)
 		rc = eal_make_workers(app->net, c);
+	if (rc == 0)
+		rc = service_attach(app->net, &c->services);
 	if (rc == 0) {
 		app->loop = loop_new(&app->net->bell, app_work, app);
 		rc = app->loop == NULL ? -1 : loop_signals(app->loop, on_signal, app);
@@ -157,7 +160,7 @@ static int run(struct app *app)
 		return rc;
 	}
 	print_start(app->net);
-	rc = eal_launch(app->net, router);
+	rc = eal_launch(app->net, appliance);
 	if (rc == 0)
 		rc = control_serve(app->control, app->loop, &methods, app);
 	if (rc == 0) {
@@ -177,6 +180,8 @@ static void end(struct app *app)
 		port_close_all(app->net);
 		if (app->conf != NULL)
 			print_books(app->net);
+		service_detach(app->net);
+		service_free(app->net);
 		eal_free_workers(app->net);
 		net_free(app->net);
 	}

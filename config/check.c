@@ -186,7 +186,7 @@ static void check_services(const struct conf *c, const struct addresses *a, stru
 	char path[64], text[IP4_ADDR_TEXT];
 
 	for (uint32_t i = 0; i < c->services.n; i++) {
-		const struct udp_service_conf *s = &c->services.list[i];
+		const struct service_conf *s = &c->services.list[i];
 
 		if (s->addr == 0 || is_own(a, s->addr))
 			continue;
@@ -336,7 +336,7 @@ static void check_sound(const struct conf *c, const struct sound *s, struct errs
 	if (s->rarp)
 		rarp_check(&c->rarp, e);
 	if (s->services)
-		udp_check(&c->services, e);
+		service_check(&c->services, e);
 	if (s->ports)
 		check_references(c, s, e);
 	if (s->system)

@@ -28,15 +28,13 @@
 /* What PREFIX, NETWORK and ENDPOINT write is the address and the member after it. */
 static_assert(offsetof(struct route_conf, depth) == offsetof(struct route_conf, prefix) + 4, "");
 static_assert(offsetof(struct addr_conf, depth) == offsetof(struct addr_conf, addr) + 4, "");
-static_assert(
-	offsetof(struct udp_service_conf, port) == offsetof(struct udp_service_conf, addr) + 4, "");
+static_assert(offsetof(struct service_conf, port) == offsetof(struct service_conf, addr) + 4, "");
 /* And positions come first in an item. */
-static_assert(offsetof(struct route_conf, at) + offsetof(struct addr_conf, at) +
-			      offsetof(struct port_conf, iface.at) +
-			      offsetof(struct neigh_static, at) +
-			      offsetof(struct rarp_entry_conf, at) +
-			      offsetof(struct udp_service_conf, at) ==
-		      0,
+static_assert(
+	offsetof(struct route_conf, at) + offsetof(struct addr_conf, at) +
+			offsetof(struct port_conf, iface.at) + offsetof(struct neigh_static, at) +
+			offsetof(struct rarp_entry_conf, at) + offsetof(struct service_conf, at) ==
+		0,
 	"");
 
 /* --- system --- */
@@ -50,6 +48,12 @@ static const struct option limits[] = {
 		FIB_INDEX_MAX, .restart = true, .help = "Neighbours that packets are sent to."},
 	{"groups", NUMBER, AT(struct conf, system.limits.groups), "1024", 1, 65536, .restart = true,
 		.help = "Sets of next hops (ECMP) in use."},
+	{"tcp_connections", NUMBER, AT(struct conf, services.tcp.connections), "65536", 16,
+		16777216, .restart = true,
+		.help = "TCP connections that end here, on each worker."},
+	{"tcp_time_waits", NUMBER, AT(struct conf, services.tcp.time_waits), "65536", 16, 16777216,
+		.restart = true,
+		.help = "Ended ones that are remembered (TIME_WAIT), on each worker."},
 	{"mbufs", NUMBER, AT(struct conf, system.limits.mbufs), "16384", 1024, 16777215,
 		.restart = true, .help = "Packet buffers on each NUMA node in use."},
 	{"mbuf_size", NUMBER, AT(struct conf, system.limits.mbuf_size), "2048", 1024, 16384,
@@ -276,17 +280,40 @@ static const struct section rarp_section = {
 /* --- protocols and services --- */
 
 static const struct option service[] = {
-	{"name", NAME, AT(struct udp_service_conf, name), .max = 31, .required = true,
+	{"name", NAME, AT(struct service_conf, name), .max = 31, .required = true,
 		.example = "echo", .help = "What it is called in tables."},
-	{"kind", NUMBER, AT(struct udp_service_conf, kind),
-		WORDS({"udp-echo", UDP_ECHO}, {"udp-discard", UDP_DISCARD}), .required = true,
-		.example = "udp-echo", .help = "What it does (RFC 862, RFC 863)."},
-	{"listen", ENDPOINT, AT(struct udp_service_conf, addr), .required = true,
+	{"kind", NUMBER, AT(struct service_conf, kind),
+		WORDS({"udp-echo", SERVICE_UDP_ECHO}, {"udp-discard", SERVICE_UDP_DISCARD},
+			{"tcp-echo", SERVICE_TCP_ECHO}, {"tcp-discard", SERVICE_TCP_DISCARD},
+			{"tcp-source", SERVICE_TCP_SOURCE}),
+		.required = true, .example = "tcp-echo",
+		.help = "What it does (RFC 862, RFC 863; tcp-source sends RFC 864's lines)."},
+	{"listen", ENDPOINT, AT(struct service_conf, addr), .required = true,
 		.example = "0.0.0.0:7",
 		.help = "Its address and port; 0.0.0.0 is any address of ours."},
 };
 static const struct section service_section = {
-	SECTION(service), .size = sizeof(struct udp_service_conf), .placed = true};
+	SECTION(service), .size = sizeof(struct service_conf), .placed = true};
+
+static const struct option tcp[] = {
+	{"msl", TIME, AT(struct conf, services.tcp.msl_ms), "30s", 1, 240000,
+		.help = "A segment's longest life; TIME_WAIT lasts twice as long."},
+	{"min_rto", TIME, AT(struct conf, services.tcp.rto_min_ms), "200ms", 10, 60000,
+		.help = "The shortest retransmission time-out; RFC 6298 has 1s."},
+	{"delayed_ack", TIME, AT(struct conf, services.tcp.delayed_ack_ms), "40ms", 1, 499,
+		.help = "How long an acknowledgement may wait for data that carry it."},
+	{"timestamps", BOOLEAN, AT(struct conf, services.tcp.timestamps), "true",
+		.help = "Offer and take timestamps (RFC 7323)."},
+	{"sack", BOOLEAN, AT(struct conf, services.tcp.sack), "true",
+		.help = "Offer and take selective acknowledgements (RFC 2018)."},
+	{"ecn", BOOLEAN, AT(struct conf, services.tcp.ecn), "false",
+		.help = "Ask for explicit congestion notification (RFC 3168); it is granted "
+			"anyway."},
+	{"challenge_acks", NUMBER, AT(struct conf, services.tcp.challenge_acks), "2", 0, 1000,
+		.unit = "a second",
+		.help = "To one peer, for segments that may be forged (RFC 5961)."},
+};
+static const struct section tcp_section = {SECTION(tcp)};
 
 static const struct option icmp[] = {
 	{"error_rate", NUMBER, AT(struct conf, set.error_rate), "1000", 0, 1000000,
@@ -337,6 +364,7 @@ static const struct option top[] = {
 		.help = "Addresses for stations that ask for their own (RFC 903)."},
 	{"services", NAMED, AT(struct conf, services.list), .max = 1024, .of = &service_section,
 		COUNT(struct conf, services.n), .help = "What answers on addresses of ours."},
+	{"tcp", MAP, .of = &tcp_section, .help = "TCP of this host."},
 	{"icmp", MAP, .of = &icmp_section, .help = "What is said about other hosts' packets."},
 	{"ip4", MAP, .of = &ip4_section, .help = "IPv4 in general."},
 	{"reassembly", MAP, .of = &reassembly_section, .help = "Fragments for ourselves."},

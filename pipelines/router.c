@@ -46,7 +46,7 @@ static __rte_always_inline uint32_t pass(struct worker *w, const bool timed)
 	stage(w, STAGE_steer, &w->steer, stage_steer, timed);
 	stage(w, STAGE_icmp, &w->icmp, stage_icmp, timed);
 	stage(w, STAGE_udp, &w->udp, stage_udp, timed);
-	stage(w, STAGE_tcp, &w->tcp, stage_tcp, timed);
+	stage(w, STAGE_tcp, &w->tcp, stage_tcp_reset, timed);
 
 	/* packets of our own */
 	stage(w, STAGE_error, &w->error, stage_error, timed);

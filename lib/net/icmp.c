@@ -43,16 +43,34 @@ static bool is_valid(const struct rte_mbuf *m)
 	       csum_fold(chain_csum(m, ETH_HDR_LEN + ip4_hdr_len(ip), len, 0)) == 0;
 }
 
+/* What an ICMP error quotes of a segment goes to TCP, where there is one (RFC 9293 MUST-54). */
+static void error_in(struct worker *w, struct rte_mbuf *m)
+{
+	const struct ip4_hdr *quoted =
+		(const struct ip4_hdr *)((const struct icmp_hdr *)pkt_l4(m) + 1);
+	uint32_t at = ETH_HDR_LEN + ip4_hdr_len(pkt_ip4(m)) + ICMP_HDR_LEN;
+
+	w->count[COUNT_icmp_errors_in]++;
+	if (w->stack != NULL && m->data_len >= at + IP4_HDR_LEN && quoted->proto == IP4_PROTO_TCP)
+		lane_put(&w->tcp, m, 0);
+	else
+		consume(w, m);
+}
+
 static void icmp_in(struct worker *w, struct rte_mbuf *m)
 {
 	struct rte_mbuf *head;
+	uint32_t len;
 	uint8_t type;
 
 	if (!is_valid(m)) {
 		drop(w, m, DROP_ICMP_BAD);
 		return;
 	}
-	head = chain_head(w, m, ETH_HDR_LEN + ip4_hdr_len(pkt_ip4(m)) + ICMP_HDR_LEN);
+	/* what an error quotes of a packet, too */
+	len = ETH_HDR_LEN + ip4_hdr_len(pkt_ip4(m)) + ICMP_HDR_LEN + IP4_HDR_LEN_MAX +
+	      ICMP_QUOTE_L4;
+	head = chain_head(w, m, RTE_MIN(len, rte_pktmbuf_pkt_len(m)));
 	if (head == NULL) {
 		drop(w, m, DROP_NO_BUFFER);
 		return;
@@ -61,8 +79,7 @@ static void icmp_in(struct worker *w, struct rte_mbuf *m)
 	if (type == ICMP_TYPE_ECHO) {
 		echo(w, head);
 	} else if (icmp_type_is_error(type)) {
-		w->count[COUNT_icmp_errors_in]++;
-		consume(w, head);
+		error_in(w, head);
 	} else {
 		drop(w, head, DROP_ICMP_TYPE);
 	}

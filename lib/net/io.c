@@ -133,6 +133,10 @@ static void obey(struct worker *w, const struct command *c)
 	case COMMAND_FAILED:
 		park_failed(w, c->iface, c->addr);
 		return;
+	case COMMAND_CONNECTIONS:
+		w->view_from = c->addr;
+		w->view_wanted = true;
+		return;
 	case COMMAND_SNAPSHOT:
 		w->snapshot_wanted = true;
 		return;

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * stage_tcp: every port is closed (RFC 9293 3.10.7.1).
+ * stage_tcp_reset: every port is closed (RFC 9293 3.10.7.1).
  *
  * tcp -> out | drop. A valid segment to one of our addresses that is no reset itself is answered by
  * a reset that its sender will accept.
@@ -65,7 +65,7 @@ static enum drop_reason tcp_in(struct worker *w, const struct rte_mbuf *m)
 	return DROP_TCP_NO_PORT;
 }
 
-void stage_tcp(struct worker *w)
+void stage_tcp_reset(struct worker *w)
 {
 	for (uint32_t i = 0; i < w->tcp.n; i++)
 		drop(w, w->tcp.pkt[i], tcp_in(w, w->tcp.pkt[i]));

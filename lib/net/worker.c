@@ -109,7 +109,7 @@ void worker_free_all(struct worker *w)
 void worker_books(const struct worker *w, struct books *b)
 {
 	*b = w->books;
-	b->held = park_held(w->park) + reasm_held(w->reasm_table) + w->again.n;
+	b->held = park_held(w->park) + reasm_held(w->reasm_table) + w->again.n + w->tcp_held;
 }
 
 void worker_tell(struct worker *w, const struct event *e)
@@ -172,14 +172,22 @@ static bool wakers(const struct worker *w, const struct rxq_list *l, struct poll
 	return all;
 }
 
+static long until_ns(ticks at)
+{
+	ticks now = clock_now();
+
+	return at <= now ? 0 : (long)clock_to_ns(RTE_MIN(at - now, clock_of_ms(1000)));
+}
+
 static long sleep_ns(const struct worker *w, bool all)
 {
 	bool timers = park_held(w->park) + reasm_held(w->reasm_table) > 0;
 	long nap = NAP_FIRST_NS << RTE_MIN((w->quiet - SPINS) / 8, 5u);
+	long ns = timers ? TIMER_NS : SLEEP_NS;
 
 	if (!all)
-		return RTE_MIN(nap, NAP_LAST_NS);
-	return timers ? TIMER_NS : SLEEP_NS;
+		ns = RTE_MIN(nap, NAP_LAST_NS);
+	return w->tcp_wakes != 0 ? RTE_MIN(ns, until_ns(w->tcp_wakes)) : ns;
 }
 
 /* The next pass looks at the commands. */

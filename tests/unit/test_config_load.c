@@ -12,7 +12,7 @@
 
 #include <unistd.h>
 
-#define TOP  "system, ports, routes, neighbours, rarp, services, icmp, ip4, reassembly"
+#define TOP  "system, ports, routes, neighbours, rarp, services, tcp, icmp, ip4, reassembly"
 #define PORT "tap, pci, vdev"
 #define LAN  "ports: {lan: {vdev: net_null0"
 
@@ -48,8 +48,8 @@ static const struct text_case syntax[] = {
 	{"indentation", "system:\n  workers: 1\n log: syslog\n",
 		"t:3:2: system: not YAML: did not find expected key while parsing a block "
 		"mapping\n"},
-	{"errors before it are told too", "acl:\nsystem: ]\n",
-		"t:1:1: acl: unknown; allowed: " TOP "\n"
+	{"errors before it are told too", "balancer:\nsystem: ]\n",
+		"t:1:1: balancer: unknown; allowed: " TOP "\n"
 		"t:2:9: system: not YAML: did not find expected node content while parsing a "
 		"block node\n"},
 	{"not UTF-8", "system:\n  é: \xff\n",
@@ -142,7 +142,8 @@ static const struct text_case structure[] = {
 		"t:4:1: ports.lan.addresses[16]: too many: at most 16\n"},
 	{"services", "services: {a: {kind: tcp}, b: {listen: 0.0.0.0:7, kind: udp-echo}}\n",
 		"t:1:12: services.a.listen: missing; allowed: address:port as 0.0.0.0:7\n"
-		"t:1:22: services.a.kind: `tcp` is not valid; allowed: udp-echo or udp-discard\n"},
+		"t:1:22: services.a.kind: `tcp` is not valid; allowed: udp-echo, udp-discard, "
+		"tcp-echo, tcp-discard or tcp-source\n"},
 };
 
 /* Forms of single values; their ranges are test_config_options' */

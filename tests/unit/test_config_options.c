@@ -164,7 +164,7 @@ static void test_reference(void **state)
 		"+ ports.lan.vlans.10.addresses: [198.18.10.254/24]\n"
 		"+ rarp[02:00:00:00:00:0a]: {address: 198.18.0.10}\n"
 		"+ routes[0.0.0.0/0]: {via: 198.18.0.1}\n"
-		"+ services.echo.kind: udp-echo\n"
+		"+ services.echo.kind: tcp-echo\n"
 		"+ services.echo.listen: \"0.0.0.0:7\"\n"
 		"- system.loopback: []\n"
 		"+ system.loopback: [198.18.255.1]\n");

@@ -131,7 +131,7 @@ static void pass(void)
 	} stages[] = {{&w->odd, stage_odd}, {&w->arp, stage_arp}, {&w->in, stage_fib_in},
 		{&w->fwd, stage_forward}, {&w->local, stage_local}, {&w->reasm, stage_reassemble},
 		{&w->steer, stage_steer}, {&w->icmp, stage_icmp}, {&w->udp, stage_udp},
-		{&w->tcp, stage_tcp}, {&w->error, stage_error}, {&w->out, stage_fib_out},
+		{&w->tcp, stage_tcp_reset}, {&w->error, stage_error}, {&w->out, stage_fib_out},
 		{&w->fwd_out, stage_forward_out}, {&w->frag, stage_fragment}};
 
 	for (size_t i = 0; i < RTE_DIM(stages); i++) {

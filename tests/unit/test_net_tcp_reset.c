@@ -13,7 +13,7 @@ static void run(uint32_t len, size_t seg)
 {
 	lane_put(&w->tcp, fake_packet(w, LAN, frame, len, seg, FAKE_EXACT), 0);
 	w->ip_id = 0x4242;
-	fake_run(w, &w->tcp, stage_tcp);
+	fake_run(w, &w->tcp, stage_tcp_reset);
 }
 
 static void test_segments(void **state)

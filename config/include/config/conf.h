@@ -17,7 +17,7 @@
 #include "net/port.h"
 #include "net/rarp.h"
 #include "net/route.h"
-#include "net/udp.h"
+#include "service/service.h"
 
 #include <stdbool.h>
 #include <stdint.h>
@@ -52,7 +52,7 @@ struct conf {
 	struct routes_conf routes;
 	struct neigh_conf neighbours;
 	struct rarp_conf rarp;
-	struct udp_conf services;
+	struct services_conf services;
 	struct net_settings set;
 	struct conf_memory *memory; /* every list above; conf_free()'s */
 	struct conf_note *notes;    /* where single options stand: conf_at() */

@@ -17,13 +17,14 @@
 #define RX_BUDGET	64
 #define HANDOVER_BUDGET 64
 #define AGAIN_BUDGET	32
-#define UNPARK_BUDGET	32 /* whatever a park's end was */
-#define TIMER_BUDGET	32 /* what reassembly's time-outs bring to the error lane */
-#define REDIRECT_BUDGET 16 /* copies of forwarded packets that ICMP redirects are made from */
-#define LANE_SIZE	256
+#define UNPARK_BUDGET	32  /* whatever a park's end was */
+#define TIMER_BUDGET	32  /* what reassembly's time-outs bring to the error lane */
+#define REDIRECT_BUDGET 16  /* copies of forwarded packets that ICMP redirects are made from */
+#define TCP_BUDGET	128 /* segments that tcp_output() makes */
+#define LANE_SIZE	512
 
 static_assert(RX_BUDGET + HANDOVER_BUDGET + AGAIN_BUDGET + UNPARK_BUDGET + TIMER_BUDGET +
-			      REDIRECT_BUDGET <=
+			      REDIRECT_BUDGET + TCP_BUDGET <=
 		      LANE_SIZE,
 	"what all sources bring in one pass must fit a lane");
 

@@ -31,6 +31,7 @@ enum command_kind {
 	COMMAND_ARP_REQUEST, /* send an ARP request */
 	COMMAND_RESOLVED,    /* addr on iface resolved: release what is parked for it */
 	COMMAND_FAILED,	     /* addr on iface did not answer: host unreachable for what waits */
+	COMMAND_CONNECTIONS, /* list TCP connections from `addr` on in w->view, raise w->view_seq */
 	COMMAND_SNAPSHOT,    /* copy the books into w->snapshot and raise w->snapshot_seq */
 };
 
@@ -41,7 +42,7 @@ struct command {
 	uint8_t dst_mac[6]; /* COMMAND_ARP_REQUEST: broadcast, or a neighbour's for a probe */
 	uint8_t pad2[2];
 	uint32_t sender; /* COMMAND_ARP_REQUEST: sender address, host order (0: RFC 5227 probe) */
-	uint32_t addr;	 /* target address, host order */
+	uint32_t addr;	 /* target address, host order; COMMAND_CONNECTIONS: where to begin */
 };
 static_assert(sizeof(struct command) == 20, "messages are copied by the word");
 

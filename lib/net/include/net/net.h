@@ -24,6 +24,7 @@
 #define OWNER_MAP 64
 
 struct port;
+struct service_table;
 struct adj_pool;
 struct neigh_table;
 struct port_table;
@@ -75,11 +76,13 @@ struct net {
 	struct net_settings set;
 
 	/* read on the slow path */
-	struct udp_table *_Atomic udp;	 /* services by port; control: w, workers: r */
-	struct rarp_table *_Atomic rarp; /* control: w, workers: r */
-	struct port *port[PORT_MAX];	 /* by slot; control: w, workers: r */
-	struct udp_table *udp_next;	 /* control's: built, not published; then the old one */
-	struct icmp_limit *icmp_limit;	 /* token buckets of ICMP errors; workers: rw, atomically */
+	struct udp_table *_Atomic udp;		/* services by port; control: w, workers: r */
+	struct rarp_table *_Atomic rarp;	/* control: w, workers: r */
+	struct service_table *_Atomic services; /* TCP's; control: w, workers: r */
+	struct service_table *services_next;	/* control's: built, not published; then old */
+	struct port *port[PORT_MAX];		/* by slot; control: w, workers: r */
+	struct udp_table *udp_next;    /* control's: built, not published; then the old one */
+	struct icmp_limit *icmp_limit; /* token buckets of ICMP errors; workers: rw, atomically */
 
 	/* control's */
 	struct net_limits limits;

@@ -29,6 +29,9 @@
 #define FREE_BATCH 64
 
 struct net;
+struct service_host;
+struct tcp;
+struct tcp_view;
 struct park;
 struct reasm;
 struct udp_table;
@@ -52,6 +55,7 @@ struct udp_table;
 	X(icmp, "ICMP for this host") \
 	X(udp, "UDP for this host") \
 	X(tcp, "TCP for this host") \
+	X(tcp_output, "TCP segments made") \
 	X(error, "ICMP errors made") \
 	X(fib_out, "routes looked up for our own packets") \
 	X(forward_out, "Ethernet header of our own packets") \
@@ -195,6 +199,17 @@ struct worker {
 	uint16_t ip_id;	  /* identification of the next packet we originate */
 	uint32_t arp_told; /* ARP packets that control was told of since arp_since */
 	ticks arp_since;
+
+	/* this host, where the pipeline has one */
+	struct tcp *stack; /* NULL: none */
+	struct service_host *host;
+	uint32_t tcp_held;	   /* received packets in its queues */
+	ticks tcp_wakes;	   /* when TCP has something to do at the latest; 0: nothing */
+	bool tcp_waits;		   /* it has more to say than there was room for */
+	bool view_wanted;	   /* control asked for connections, */
+	uint32_t view_from;	   /* beginning here */
+	struct tcp_view *view;	   /* worker: w before view_seq, control: r after */
+	_Atomic uint32_t view_seq; /* worker: w, control: r */
 
 	/* other threads */
 	struct rte_ring *from[WORKER_MAX]; /* hand-over from worker i: single producer, consumer */

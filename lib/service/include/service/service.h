@@ -1,0 +1,73 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * service: what answers on addresses of ours, as the configuration lists it.
+ *
+ * Control checks, builds, publishes and retires; each worker sees a new list in a pass of its own
+ * and opens and closes its listeners. A service that stays keeps its connections; those of one that
+ * went end in their own time.
+ */
+#ifndef SERVICE_SERVICE_H
+#define SERVICE_SERVICE_H
+
+#include "base/err.h"
+#include "tcp/tcp.h"
+
+#include <stdint.h>
+
+struct net;
+
+enum service_kind {
+	SERVICE_UDP_ECHO,    /* RFC 862 */
+	SERVICE_UDP_DISCARD, /* RFC 863 */
+	SERVICE_TCP_ECHO,
+	SERVICE_TCP_DISCARD,
+	SERVICE_TCP_SOURCE, /* RFC 864's characters, as fast as the window allows */
+};
+
+struct service_conf {
+	struct conf_pos at;
+	char name[32];
+	enum service_kind kind;
+	uint32_t addr; /* host order; 0 = any of ours */
+	uint16_t port;
+};
+
+/* What the configuration says of TCP; the rest is tcp_settings_default. */
+struct service_tcp_conf {
+	uint32_t msl_ms;
+	uint32_t rto_min_ms;
+	uint32_t delayed_ack_ms;
+	uint32_t challenge_acks;
+	uint32_t timestamps;
+	uint32_t sack;
+	uint32_t ecn;
+	/* of each worker; fixed at start */
+	uint32_t connections;
+	uint32_t time_waits;
+};
+
+struct services_conf {
+	uint32_t n;
+	struct service_conf *list; /* the configuration's memory; copied by build */
+	struct service_tcp_conf tcp;
+};
+
+int service_check(const struct services_conf *c, struct errs *e);
+int service_build(struct net *net, const struct services_conf *c);
+void service_abandon(struct net *net);
+void service_publish(struct net *net);
+void service_retire(struct net *net);
+/* The workers are gone. */
+void service_free(struct net *net);
+
+/* Every worker gets a stack, which no service uses yet. 0 or -ENOMEM. Control, before the start. */
+int service_attach(struct net *net, const struct services_conf *c);
+/* The workers have ended. */
+void service_detach(struct net *net);
+
+struct worker;
+
+/* Listeners as the list that is in force says. Worker, once in a while. */
+void service_sync(struct worker *w);
+
+#endif

@@ -1,0 +1,173 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* A stack between the lanes of its worker: segments in from `tcp`, segments out to `out`. */
+#include "tcp/stage.h"
+
+#include "base/hash.h"
+#include "net/lookup.h"
+#include "net/net.h"
+#include "tcp/table.h"
+#include "wire/icmp_hdr.h"
+
+#include <errno.h>
+#include <stdlib.h>
+
+#define HORIZON_US UINT64_C(1000000)
+#define VIEW_SLOTS 4096 /* places looked at for one view, taken or not */
+
+/* By the FIB, as stage_fib_out will send it. */
+static int route(void *arg, uint32_t remote, uint32_t *local, uint16_t *mtu)
+{
+	const struct worker *w = arg;
+	fib_entry e = fib4_lookup(w->net->fib, remote);
+	uint32_t index = fib_entry_index(e);
+	uint16_t iface;
+
+	switch (fib_entry_kind(e)) {
+	case FIB_FORWARD:
+		iface = w->net->adj[index].iface;
+		break;
+	case FIB_GLEAN:
+	case FIB_LOCAL:
+		iface = (uint16_t)index;
+		break;
+	case FIB_GROUP:
+		iface = w->net->adj[w->net->group[index].member[0]].iface;
+		break;
+	default:
+		return -ENETUNREACH;
+	}
+	if (*local == 0)
+		*local = w->net->iface[iface].addr;
+	*mtu = w->net->iface[iface].mtu != 0 ? w->net->iface[iface].mtu : IP4_PACKET_MAX;
+	return *local == 0 ? -ENETUNREACH : 0;
+}
+
+static bool is_home(
+	void *arg, uint32_t local, uint32_t remote, uint16_t local_port, uint16_t remote_port)
+{
+	const struct worker *w = arg;
+	uint32_t hash = hash_flow(remote, local, remote_port, local_port);
+
+	return w->net->n_workers == 1 || w->net->owner[hash & (OWNER_MAP - 1)] == w->id;
+}
+
+int tcp_attach(struct worker *w, const struct tcp_settings *s, const struct tcp_limits *l,
+	const uint64_t seed[4])
+{
+	const struct tcp_env env = {.route = route, .is_home = is_home, .arg = w};
+
+	w->stack = tcp_new(w, s, l, &env, seed);
+	w->view = calloc(1, sizeof(*w->view));
+	if (w->stack == NULL || w->view == NULL)
+		return -ENOMEM;
+	tcp_clock(w->stack, clock_to_us(clock_now()));
+	return 0;
+}
+
+void tcp_detach(struct worker *w)
+{
+	tcp_free(w->stack);
+	free(w->view);
+	w->stack = NULL;
+	w->view = NULL;
+	w->tcp_held = 0;
+}
+
+/* An ICMP error that stage_icmp found to quote a segment. Takes m. */
+static void icmp_error(struct worker *w, struct rte_mbuf *m)
+{
+	const struct ip4_hdr *ip = pkt_ip4(m);
+	const struct icmp_hdr *icmp = pkt_l4(m);
+	uint32_t at = ETH_HDR_LEN + ip4_hdr_len(ip) + ICMP_HDR_LEN;
+
+	if (m->data_len > at)
+		tcp_icmp(w->stack, icmp + 1, m->data_len - at, icmp->type, icmp->code,
+			icmp->type == ICMP_TYPE_UNREACH ? from_be16(icmp->unreach.mtu) : 0);
+	consume(w, m);
+}
+
+/*
+ * The segments of a burst come first in it. Errors are acted upon at once; what is for more than
+ * one host is nobody's, and draws no answer (RFC 9293 MUST-57).
+ */
+static uint32_t sort_out(struct worker *w, struct rte_mbuf **pkt, uint32_t n)
+{
+	uint32_t segments = 0;
+
+	for (uint32_t i = 0; i < n; i++) {
+		const struct ip4_hdr *ip = pkt_ip4(pkt[i]);
+
+		if (unlikely(ip->proto != IP4_PROTO_TCP))
+			icmp_error(w, pkt[i]);
+		else if (unlikely(lookup_is_group(w->net, ip4_hdr_dst(ip)) ||
+				  (pkt[i]->port & PKT_LINK_GROUP)))
+			drop(w, pkt[i], DROP_LOCAL_GROUP);
+		else
+			pkt[segments++] = pkt[i];
+	}
+	return segments;
+}
+
+void stage_tcp(struct worker *w)
+{
+	struct rte_mbuf *stray[TCP_BURST];
+	struct lane *l = &w->tcp;
+
+	tcp_clock(w->stack, clock_to_us(w->now));
+	for (uint32_t i = 0; i < l->n; i += TCP_BURST) {
+		uint32_t n = sort_out(w, l->pkt + i, RTE_MIN(l->n - i, (uint32_t)TCP_BURST));
+		uint32_t strays = tcp_input(w->stack, l->pkt + i, n, stray);
+
+		for (uint32_t j = 0; j < strays; j++) {
+			tcp_refuse(w->stack, stray[j]);
+			drop(w, stray[j], DROP_TCP_NO_PORT);
+		}
+	}
+	w->tcp_waits = true;
+}
+
+static void see(void *arg, const struct tcp_info *info)
+{
+	struct tcp_view *v = arg;
+
+	v->row[v->n++] = *info;
+}
+
+static void look(struct worker *w)
+{
+	struct tcp_view *v = w->view;
+	uint64_t cursor = w->view_from, until = cursor + VIEW_SLOTS;
+
+	v->n = 0;
+	do { /* as many places as there are rows left: none can be too many */
+		v->more = tcp_walk(w->stack, &cursor, TCP_VIEW_ROWS - v->n, see, v);
+	} while (v->more && v->n < TCP_VIEW_ROWS && cursor < until);
+	v->next = (uint32_t)cursor;
+	w->view_wanted = false;
+	atomic_fetch_add_explicit(&w->view_seq, 1, memory_order_release);
+}
+
+void stage_tcp_output(struct worker *w, bool timed)
+{
+	struct rte_mbuf *pkt[TCP_BUDGET];
+	struct tcp_usage usage;
+	uint32_t n;
+
+	if (timed) {
+		tcp_clock(w->stack, clock_to_us(w->now));
+		tcp_timers(w->stack, TCP_BUDGET);
+		if (w->view_wanted)
+			look(w);
+	} else if (!w->tcp_waits) {
+		return;
+	}
+	n = tcp_output(w->stack, pkt, TCP_BUDGET);
+	for (uint32_t i = 0; i < n; i++)
+		lane_put(&w->out, pkt[i], ip4_hdr_dst(pkt_ip4(pkt[i])));
+	w->tcp_waits = tcp_has_output(w->stack);
+	tcp_usage(w->stack, &usage);
+	w->tcp_held = usage.held_packets;
+	w->tcp_wakes =
+		w->tcp_waits ? w->now : w->now + clock_of_us(tcp_next_timer(w->stack, HORIZON_US));
+	stage_count(w, STAGE_tcp_output, n, timed);
+}

@@ -1,0 +1,188 @@
+# SPDX-License-Identifier: BSD-3-Clause
+"""millrace's own TCP beside Linux': the kernel's clients against services on the router."""
+import hashlib
+import socket
+import struct
+import threading
+
+import pytest
+
+from support import lab
+
+ROUTER = "198.18.0.254"
+ECHO, DISCARD, SOURCE, CLOSED = 7, 9, 19, 4321
+SERVICES = {"services": {
+    "echo": {"kind": "tcp-echo", "listen": "0.0.0.0:7"},
+    "discard": {"kind": "tcp-discard", "listen": "0.0.0.0:9"},
+    "source": {"kind": "tcp-source", "listen": "0.0.0.0:19"}}}
+
+
+@pytest.fixture(scope="module", params=[1, 2], ids=["1 worker", "2 workers"])
+def host(request):
+    router = lab.Router({**SERVICES, "system": {"workers": request.param}}, introduce=False)
+    for port in router.ports.values():
+        port.become_host()
+    yield router
+    router.stop()
+
+
+@pytest.fixture
+def connect(host):
+    """Makes connected sockets from the client's namespace; closes them at the end."""
+    made = []
+
+    def connect(port, **options):
+        with host.lan.namespace.entered():
+            s = socket.socket()
+        made.append(s)
+        s.settimeout(20 * lab.SLOW)
+        for name, value in options.items():
+            s.setsockopt(*OPTIONS[name], value)
+        s.connect((ROUTER, port))
+        return s
+
+    yield connect
+    for s in made:
+        s.close()
+
+
+OPTIONS = {
+    "rcvbuf": (socket.SOL_SOCKET, socket.SO_RCVBUF),
+    "nodelay": (socket.IPPROTO_TCP, socket.TCP_NODELAY),
+    "mss": (socket.IPPROTO_TCP, socket.TCP_MAXSEG),
+}
+
+
+def pattern(size, seed=1):
+    return (hashlib.shake_256(bytes([seed])).digest(65536) * (size // 65536 + 1))[:size]
+
+
+def send_all(s, data):
+    s.sendall(data)
+    s.shutdown(socket.SHUT_WR)
+
+
+def echo(s, data):
+    """What comes back for the data, both ways at once."""
+    sender = threading.Thread(target=send_all, args=(s, data))
+    sender.start()
+    back = read_all(s)
+    sender.join()
+    return back
+
+
+def read_exactly(s, size):
+    got = b""
+    while len(got) < size and (part := s.recv(size - len(got))):
+        got += part
+    return got
+
+
+def read_all(s):
+    parts = []
+    while part := s.recv(1 << 16):
+        parts.append(part)
+    return b"".join(parts)
+
+
+@pytest.mark.parametrize("size", [0, 1, 535, 536, 1448, 1449, 65535, 1 << 20])
+def test_echo(connect, size):
+    data = pattern(size)
+    assert echo(connect(ECHO), data) == data
+
+
+def test_echo_of_8_mib(connect):
+    data = pattern(8 << 20)
+    assert hashlib.sha256(echo(connect(ECHO), data)).digest() == hashlib.sha256(data).digest()
+
+
+@pytest.mark.parametrize("options", [{"mss": 536}, {"mss": 100}, {"rcvbuf": 2048}, {"nodelay": 1}])
+def test_echo_with(connect, options):
+    data = pattern(300000)
+    assert echo(connect(ECHO, **options), data) == data
+
+
+def test_byte_by_byte(connect):
+    s = connect(ECHO, nodelay=1)
+    for n in range(200):
+        s.send(bytes([n]))
+    assert read_exactly(s, 200) == bytes(range(200))
+
+
+def test_questions_and_answers(connect):
+    s = connect(ECHO, nodelay=1)
+    for n in range(500):
+        question = struct.pack("!I", n) * 16
+        s.sendall(question)
+        assert read_exactly(s, 64) == question
+
+
+def test_a_reader_that_sleeps(connect):
+    """The window closes in both directions, and opens again."""
+    data, s = pattern(6 << 20), connect(ECHO, rcvbuf=4096)
+    sender = threading.Thread(target=send_all, args=(s, data))
+    sender.start()
+    sender.join(1.0)
+    assert sender.is_alive()  # there is no room for all of it anywhere
+    assert read_all(s) == data
+    sender.join()
+
+
+def test_half_close(connect):
+    s = connect(ECHO)
+    s.sendall(b"the last words")
+    s.shutdown(socket.SHUT_WR)
+    assert read_all(s) == b"the last words"
+
+
+def test_discard(connect):
+    s = connect(DISCARD)
+    s.sendall(pattern(4 << 20))
+    s.shutdown(socket.SHUT_WR)
+    assert s.recv(1) == b""
+
+
+def test_source(connect):
+    s = connect(SOURCE)
+    got = read_exactly(s, 2 << 20)
+    letters = bytes(range(32, 127))
+    for number in range(95):
+        line = (letters + letters)[number:number + 72] + b"\r\n"
+        assert got[number * 74:(number + 1) * 74] == line
+
+
+def test_closed_port(connect):
+    with pytest.raises(ConnectionRefusedError):
+        connect(CLOSED)
+
+
+def test_abort(host, connect):
+    s = connect(ECHO)
+    s.sendall(b"x" * 1000)
+    s.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+    s.close()
+    assert host.counters()["balanced"]
+
+
+def test_many_at_once(connect):
+    sockets = [connect(ECHO) for _ in range(300)]
+    for n, s in enumerate(sockets):
+        s.sendall(b"%d " % n * 50)
+        s.shutdown(socket.SHUT_WR)
+    for n, s in enumerate(sockets):
+        assert read_all(s) == b"%d " % n * 50
+
+
+def test_one_after_the_other(host, connect):
+    for n in range(1000):
+        s = connect(ECHO)
+        s.sendall(b"hello")
+        s.shutdown(socket.SHUT_WR)
+        assert read_all(s) == b"hello", n
+        s.close()
+    assert host.counters()["balanced"]
+
+
+def test_curl_and_nc(host):
+    done = host.lan.namespace.run("nc", "-N", "-w", "5", ROUTER, ECHO, input="hello\n")
+    assert (done.returncode, done.stdout) == (0, "hello\n")

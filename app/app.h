@@ -9,6 +9,7 @@
 #define APP_APP_H
 
 #include "base/clock.h"
+#include "connections.h"
 #include "snapshot.h"
 
 struct conf;
@@ -26,6 +27,7 @@ struct app {
 	struct conf *previous; /* apply's: what a rollback returns to, NULL without one */
 
 	struct snapshot snapshot;
+	struct views views; /* connections.c's */
 
 	/* app_work()'s */
 	ticks next_tick; /* when timers are due */

@@ -131,6 +131,42 @@ static void print_routes(const json_t *result, bool all)
 	table_print(&t, json_object_get(result, "routes"));
 }
 
+/* Called for each answer of a long list, as print_routes() is. */
+static void print_connections(const json_t *result, bool all)
+{
+	static const struct column columns[] = {
+		{"WORKER", "worker", true},
+		{"LOCAL", "local"},
+		{"REMOTE", "remote"},
+		{"STATE", "state"},
+		{"UNREAD", "unread", true},
+		{"UNSENT", "unsent", true},
+		{"UNACKED", "unacked", true},
+		{"CWND", "cwnd", true},
+		{"SRTT US", "srtt_us", true},
+		{"AGAIN", "retransmits", true},
+		{NULL},
+	};
+	static const struct column more[] = {
+		{"WORKER", "worker", true},
+		{"LOCAL", "local"},
+		{"REMOTE", "remote"},
+		{"STATE", "state"},
+		{"SND WND", "send_window", true},
+		{"RCV WND", "receive_window", true},
+		{"SSTHRESH", "ssthresh", true},
+		{"RTO US", "rto_us", true},
+		{"MSS", "mss", true},
+		{"CC", "cc"},
+		{"OPTIONS", "options"},
+		{NULL},
+	};
+	static struct table t;
+
+	t.columns = all ? more : columns;
+	table_print(&t, json_object_get(result, "connections"));
+}
+
 static void print_workers(const json_t *result, bool all)
 {
 	static const struct column columns[] = {
@@ -294,6 +330,14 @@ const struct command commands[] = {
 			{"prefix", ARG_PLACE_MAYBE, "PREFIX"},
 			{"address", ARG_WORD, "ADDRESS"},
 			{"origin", ARG_WORD, "connected|static|operator|kernel"},
+			{"limit", ARG_WORD, "ROWS"},
+		}},
+	{"show connections", "TCP connections that end here; --all: timers and windows, too",
+		"show.connections", print_connections,
+		{
+			{"state", ARG_WORD, "STATE"},
+			{"port", ARG_WORD, "PORT"},
+			{"remote", ARG_WORD, "ADDRESS"},
 			{"limit", ARG_WORD, "ROWS"},
 		}},
 	{"show workers", "workers: CPU, queues, load", "show.workers", print_workers},

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /* The registry: everything that can be asked of the process, in one list. */
 #include "changes.h"
+#include "connections.h"
 #include "method.h"
 #include "neighbours.h"
 #include "net/adj.h"
@@ -38,6 +39,19 @@ static const struct method list[] = {
 			{"limit", PARAM_INTEGER, false, 1, 10000,
 				.help = "about how many rows the answer has (1000)"},
 			{"cursor", PARAM_INTEGER, false, 0, UINT32_MAX,
+				.help = "where to go on: `next` of the answer before"},
+		}},
+	{"show.connections", "TCP connections that end here, TIME_WAIT among them",
+		connections_show, true,
+		{
+			{"state", PARAM_CHOICE, .words = CONNECTION_STATES,
+				.help = "only in this state"},
+			{"port", PARAM_INTEGER, false, 1, 65535,
+				.help = "only of this port of ours"},
+			{"remote", PARAM_ADDRESS, .help = "only with this peer"},
+			{"limit", PARAM_INTEGER, false, 1, 10000,
+				.help = "about how many rows the answer has (1000)"},
+			{"cursor", PARAM_INTEGER, false, 0, INT64_MAX,
 				.help = "where to go on: `next` of the answer before"},
 		}},
 	{"show.workers", "workers: CPU, queues, load", show_workers, true},

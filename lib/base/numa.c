@@ -21,24 +21,37 @@ static size_t rounded(size_t size)
 	return (size + unit - 1) & ~(unit - 1);
 }
 
+static void *map(size_t length, int more)
+{
+	void *area = mmap(
+		NULL, length, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | more, -1, 0);
+
+	return area == MAP_FAILED ? NULL : area;
+}
+
+static void *bound(void *area, size_t length, int node)
+{
+	if (area != NULL && node >= 0 && numa_available() >= 0 && numa_max_node() > 0)
+		numa_tonode_memory(area, length, node);
+	return area;
+}
+
+void *numa_reserve(size_t size, int node)
+{
+	size_t length = rounded(size);
+	void *area = map(length, MAP_NORESERVE);
+
+	if (area != NULL && length >= HUGE)
+		madvise(area, length, MADV_HUGEPAGE);
+	return bound(area, length, node);
+}
+
 void *numa_take(size_t size, int node)
 {
 	size_t length = rounded(size);
-	int flags = MAP_PRIVATE | MAP_ANONYMOUS;
-	void *area = MAP_FAILED;
+	void *area = length >= HUGE ? map(length, MAP_HUGETLB) : NULL;
 
-	if (length >= HUGE)
-		area = mmap(NULL, length, PROT_READ | PROT_WRITE, flags | MAP_HUGETLB, -1, 0);
-	if (area == MAP_FAILED) {
-		area = mmap(NULL, length, PROT_READ | PROT_WRITE, flags, -1, 0);
-		if (area == MAP_FAILED)
-			return NULL;
-		if (length >= HUGE)
-			madvise(area, length, MADV_HUGEPAGE);
-	}
-	if (node >= 0 && numa_available() >= 0 && numa_max_node() > 0)
-		numa_tonode_memory(area, length, node);
-	return area;
+	return area != NULL ? bound(area, length, node) : numa_reserve(size, node);
 }
 
 void numa_drop(void *area, size_t size)

@@ -55,7 +55,7 @@ const struct tcp_limits tcp_limits_default = {
 
 static int slab_open(struct slab *s, uint32_t stride, uint32_t max, int node)
 {
-	s->base = numa_take((size_t)stride * max, node);
+	s->base = numa_reserve((size_t)stride * max, node);
 	s->stride = stride;
 	s->max = max;
 	return s->base == NULL ? -ENOMEM : 0;
@@ -123,7 +123,7 @@ static int open_index(struct tcp *t, const uint64_t seed[4], int node)
 	t->wheel = wheel_new(
 		t->conn, sizeof(struct tcp_conn), offsetof(struct tcp_conn, timer), t->tick, node);
 	t->delayed.size = rte_align32pow2(t->limits.connections);
-	t->delayed.ring = numa_take(t->delayed.size * sizeof(t->delayed.ring[0]), node);
+	t->delayed.ring = numa_reserve(t->delayed.size * sizeof(t->delayed.ring[0]), node);
 	t->listener = calloc(t->limits.listeners, sizeof(*t->listener));
 	return t->table == NULL || t->wheel == NULL || t->listener == NULL ||
 			       t->delayed.ring == NULL

@@ -9,14 +9,13 @@
 
 #include <cmocka.h>
 
-static void test_sizes(void **state)
+static void sizes_of(void *(*take)(size_t size, int node))
 {
 	static const size_t sizes[] = {1, 4095, 4096, 4097, 2 << 20, (2 << 20) + 1, 16 << 20};
 
-	(void)state;
 	for (size_t i = 0; i < sizeof(sizes) / sizeof(sizes[0]); i++) {
 		for (int node = -1; node <= 0; node++) {
-			uint8_t *area = numa_take(sizes[i], node);
+			uint8_t *area = take(sizes[i], node);
 
 			assert_non_null(area);
 			assert_int_equal((uintptr_t)area % 4096, 0);
@@ -25,6 +24,25 @@ static void test_sizes(void **state)
 			numa_drop(area, sizes[i]);
 		}
 	}
+}
+
+static void test_sizes(void **state)
+{
+	(void)state;
+	sizes_of(numa_take);
+	sizes_of(numa_reserve);
+}
+
+/* A terabyte of which two bytes are used; pages that somebody reserved are not for this. */
+static void test_reserves_more_than_there_is(void **state)
+{
+	const size_t size = (size_t)1 << 40;
+	uint8_t *area = numa_reserve(size, -1);
+
+	(void)state;
+	assert_non_null(area);
+	area[0] = area[size - 1] = 1;
+	numa_drop(area, size);
 }
 
 static void test_refuses_the_impossible(void **state)
@@ -45,6 +63,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_sizes),
+		cmocka_unit_test(test_reserves_more_than_there_is),
 		cmocka_unit_test(test_refuses_the_impossible),
 		cmocka_unit_test(test_every_cpu_has_a_node),
 	};

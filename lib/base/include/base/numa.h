@@ -19,6 +19,11 @@ int numa_of_cpu(unsigned int cpu);
  * no memory. Free with numa_drop() and the same size.
  */
 void *numa_take(size_t size, int node);
+/*
+ * The same for a table of which perhaps little will be used: it takes no reserved pages, which a
+ * reservation would take from others at once.
+ */
+void *numa_reserve(size_t size, int node);
 void numa_drop(void *area, size_t size);
 
 #endif

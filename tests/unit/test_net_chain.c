@@ -1,13 +1,12 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /* Chains: every split of a packet gives the same sums, cuts and bytes. */
 #include "exact.h"
-#include "fake_worker.h"
 #include "frame.h"
 #include "net/chain.h"
+#include "the_worker.h"
 
 #define LEN 97
 
-static struct worker *w;
 static uint8_t frame[FRAME_MAX];
 
 static struct rte_mbuf *packet(uint32_t seg)
@@ -145,22 +144,6 @@ static void test_head(void **state)
 	assert_int_equal(rte_mempool_in_use_count(w->pool), 0);
 }
 
-static int set_up(void **state)
-{
-	(void)state;
-	if (eal_for_tests(128) < 0)
-		return -1;
-	w = fake_worker(1);
-	return 0;
-}
-
-static int tear_down(void **state)
-{
-	(void)state;
-	fake_end(w);
-	return 0;
-}
-
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -172,5 +155,5 @@ int main(void)
 		cmocka_unit_test(test_head),
 	};
 
-	return cmocka_run_group_tests(tests, set_up, tear_down);
+	return cmocka_run_group_tests(tests, fake_set_up, fake_tear_down);
 }

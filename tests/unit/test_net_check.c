@@ -4,13 +4,12 @@
  * question are asked; random headers, on which the two must agree.
  */
 #include "exact.h"
-#include "fake_worker.h"
 #include "frame.h"
+#include "the_worker.h"
 
 #define FRAME 60
 #define PLAIN (ETH_HDR_LEN + IP4_HDR_LEN) /* what is read of any frame */
 
-static struct worker *w;
 static const char *running = ""; /* the case */
 
 /* From the lan's host to one far away: 46 bytes of IPv4, no padding. */
@@ -311,18 +310,9 @@ static void test_agreement(void **state)
 
 static int set_up(void **state)
 {
-	(void)state;
-	if (eal_for_tests(128) < 0)
+	if (fake_set_up(state) < 0)
 		return -1;
-	w = fake_worker(1);
 	w->rx_iface = LAN;
-	return 0;
-}
-
-static int tear_down(void **state)
-{
-	(void)state;
-	fake_end(w);
 	return 0;
 }
 
@@ -336,5 +326,5 @@ int main(void)
 		cmocka_unit_test(test_agreement),
 	};
 
-	return cmocka_run_group_tests(tests, set_up, tear_down);
+	return cmocka_run_group_tests(tests, set_up, fake_tear_down);
 }

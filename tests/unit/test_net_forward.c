@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /* stage_forward, stage_forward_out: what a router changes of a packet, and what it does not send.
  */
-#include "fake_worker.h"
 #include "frame.h"
 #include "net/error.h"
+#include "the_worker.h"
 
 /* interfaces of the wan's port, and the adjacencies of their one neighbour */
 enum { TAGGED = 3, NARROW, CLAMPED, SILENT, TWIN }; /* TWIN: a second neighbour on the lan */
@@ -12,7 +12,6 @@ enum { TAGGED = 3, NARROW, CLAMPED, SILENT, TWIN }; /* TWIN: a second neighbour 
 #define NARROW_MTU 600
 #define CLAMP	   1000
 
-static struct worker *w;
 static uint8_t frame[FRAME_MAX], want[FRAME_MAX];
 
 /* frame, of len bytes, as it leaves by the adjacency */
@@ -301,22 +300,13 @@ static void add_iface(uint16_t index, uint16_t vlan, uint16_t mtu, uint16_t mss,
 
 static int set_up(void **state)
 {
-	(void)state;
-	if (eal_for_tests(128) < 0)
+	if (fake_set_up(state) < 0)
 		return -1;
-	w = fake_worker(1);
 	add_iface(TAGGED, TAG, 1500, 0, fake_host_mac[WAN]);
 	add_iface(NARROW, 0, NARROW_MTU, 0, fake_host_mac[WAN]);
 	add_iface(CLAMPED, 0, 1500, CLAMP, fake_host_mac[WAN]);
 	add_iface(SILENT, 0, 1500, 0, NULL);
 	adj_set(w->net, TWIN, LAN, LAN_HOST + 7, fake_host_mac[LAN]);
-	return 0;
-}
-
-static int tear_down(void **state)
-{
-	(void)state;
-	fake_end(w);
 	return 0;
 }
 
@@ -330,5 +320,5 @@ int main(void)
 		cmocka_unit_test(test_redirect),
 	};
 
-	return cmocka_run_group_tests(tests, set_up, tear_down);
+	return cmocka_run_group_tests(tests, set_up, fake_tear_down);
 }

@@ -1,10 +1,9 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /* stage_icmp: echo in every size and split, its options, and what is not answered. */
 #include "exact.h"
-#include "fake_worker.h"
 #include "frame.h"
+#include "the_worker.h"
 
-static struct worker *w;
 static uint8_t frame[FRAME_MAX], expected[FRAME_MAX];
 
 static const struct ip4_fields asked = {
@@ -226,22 +225,6 @@ static void test_no_buffer(void **state)
 	fake_rest(w);
 }
 
-static int set_up(void **state)
-{
-	(void)state;
-	if (eal_for_tests(128) < 0)
-		return -1;
-	w = fake_worker(1);
-	return 0;
-}
-
-static int tear_down(void **state)
-{
-	(void)state;
-	fake_end(w);
-	return 0;
-}
-
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -255,5 +238,5 @@ int main(void)
 		cmocka_unit_test(test_no_buffer),
 	};
 
-	return cmocka_run_group_tests(tests, set_up, tear_down);
+	return cmocka_run_group_tests(tests, fake_set_up, fake_tear_down);
 }

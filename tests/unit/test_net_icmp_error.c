@@ -1,11 +1,10 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /* stage_error: what is answered, with what; and all that never is (RFC 1812 4.3.2.7). */
 #include "exact.h"
-#include "fake_worker.h"
 #include "frame.h"
 #include "net/error.h"
+#include "the_worker.h"
 
-static struct worker *w;
 static uint8_t frame[FRAME_MAX], expected[FRAME_MAX];
 
 static const struct ip4_fields transit = {
@@ -276,22 +275,6 @@ static void test_no_buffer(void **state)
 	fake_rest(w);
 }
 
-static int set_up(void **state)
-{
-	(void)state;
-	if (eal_for_tests(128) < 0)
-		return -1;
-	w = fake_worker(1);
-	return 0;
-}
-
-static int tear_down(void **state)
-{
-	(void)state;
-	fake_end(w);
-	return 0;
-}
-
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -305,5 +288,5 @@ int main(void)
 		cmocka_unit_test(test_no_buffer),
 	};
 
-	return cmocka_run_group_tests(tests, set_up, tear_down);
+	return cmocka_run_group_tests(tests, fake_set_up, fake_tear_down);
 }

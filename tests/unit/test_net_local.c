@@ -1,11 +1,10 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /* stage_local: padding, senders that cannot be, fragments to their owner. */
 #include "exact.h"
-#include "fake_worker.h"
 #include "frame.h"
 #include "net/steer.h"
+#include "the_worker.h"
 
-static struct worker *w;
 static uint8_t frame[FRAME_MAX];
 
 static void run(uint16_t port, uint32_t len, size_t seg)
@@ -130,13 +129,6 @@ static int set_up(void **state)
 	return 0;
 }
 
-static int tear_down(void **state)
-{
-	(void)state;
-	fake_end(w);
-	return 0;
-}
-
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -146,5 +138,5 @@ int main(void)
 		cmocka_unit_test(test_counted_once),
 	};
 
-	return cmocka_run_group_tests(tests, set_up, tear_down);
+	return cmocka_run_group_tests(tests, set_up, fake_tear_down);
 }

@@ -5,10 +5,10 @@
  */
 #include "base/hash.h"
 #include "exact.h"
-#include "fake_worker.h"
 #include "frame.h"
 #include "net/error.h"
 #include "net/lookup.h"
+#include "the_worker.h"
 
 #define VOID_HOST    FAKE_ADDR(198, 19, 241, 1)
 #define REFUSED_HOST FAKE_ADDR(198, 19, 242, 1)
@@ -20,7 +20,6 @@
 
 enum { GROUP = 1, FIRST_MEMBER = 3, MEMBERS = 3 };
 
-static struct worker *w;
 static uint8_t frame[FRAME_MAX];
 
 static void run(uint16_t port, uint32_t len, enum fake_memory memory)
@@ -347,10 +346,8 @@ static int set_up(void **state)
 {
 	uint32_t members[MEMBERS];
 
-	(void)state;
-	if (eal_for_tests(128) < 0)
+	if (fake_set_up(state) < 0)
 		return -1;
-	w = fake_worker(1);
 	for (uint32_t i = 0; i < MEMBERS; i++) {
 		members[i] = FIRST_MEMBER + i;
 		adj_set(w->net, members[i], WAN, WAN_HOST + 1 + i, fake_host_mac[WAN]);
@@ -360,13 +357,6 @@ static int set_up(void **state)
 	fake_route(w->net, REFUSED_HOST & ip4_mask(24), 24, FIB_UNREACHABLE, 0);
 	fake_route(w->net, SERVICE_HOST & ip4_mask(24), 24, FIB_SERVICE, 0);
 	fake_route(w->net, GROUP_HOST & ip4_mask(24), 24, FIB_GROUP, GROUP);
-	return 0;
-}
-
-static int tear_down(void **state)
-{
-	(void)state;
-	fake_end(w);
 	return 0;
 }
 
@@ -384,5 +374,5 @@ int main(void)
 		cmocka_unit_test(test_spread),
 	};
 
-	return cmocka_run_group_tests(tests, set_up, tear_down);
+	return cmocka_run_group_tests(tests, set_up, fake_tear_down);
 }

@@ -5,15 +5,14 @@
  * after every burst. What comes out are valid packets.
  */
 #include "exact.h"
-#include "fake_worker.h"
 #include "frame.h"
 #include "net/udp.h"
+#include "the_worker.h"
 
 #define BURST	64
 #define BURSTS	600
 #define SAMPLES 12
 
-static struct worker *w;
 static uint64_t seed = 4711;
 
 static uint32_t below(uint32_t n)
@@ -172,10 +171,8 @@ static int set_up(void **state)
 	static struct udp_service_conf services[] = {
 		{.kind = UDP_ECHO, .port = 7}, {.kind = UDP_DISCARD, .port = 9}};
 
-	(void)state;
-	if (eal_for_tests(128) < 0)
+	if (fake_set_up(state) < 0)
 		return -1;
-	w = fake_worker(1);
 	w->net->iface[WAN].mtu = 600;
 	adj_set(w->net, WAN, WAN, WAN_HOST, fake_host_mac[WAN]);
 	if (udp_build(w->net, &(struct udp_conf){.n = 2, .list = services}) < 0)
@@ -185,16 +182,9 @@ static int set_up(void **state)
 	return 0;
 }
 
-static int tear_down(void **state)
-{
-	(void)state;
-	fake_end(w);
-	return 0;
-}
-
 int main(void)
 {
 	const struct CMUnitTest tests[] = {cmocka_unit_test(test_mutations)};
 
-	return cmocka_run_group_tests(tests, set_up, tear_down);
+	return cmocka_run_group_tests(tests, set_up, fake_tear_down);
 }

@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /* stage_odd: each unusual thing of a frame to its lane or reason, and what is mended on the way. */
 #include "exact.h"
-#include "fake_worker.h"
 #include "frame.h"
 #include "net/port.h"
+#include "the_worker.h"
 
 enum { TAGGED = 3, GROUP_BOTH = 1, GROUP_WAN };
 
@@ -12,7 +12,6 @@ enum { TAGGED = 3, GROUP_BOTH = 1, GROUP_WAN };
 #define BY_WAN	  FAKE_ADDR(198, 19, 245, 1)
 #define VOID_HOST FAKE_ADDR(198, 19, 241, 1)
 
-static struct worker *w;
 static uint8_t frame[FRAME_MAX];
 static uint16_t vlans[4096] = {[10] = TAGGED};
 
@@ -390,10 +389,8 @@ static int set_up(void **state)
 {
 	struct iface *tagged;
 
-	(void)state;
-	if (eal_for_tests(128) < 0)
+	if (fake_set_up(state) < 0)
 		return -1;
-	w = fake_worker(1);
 	tagged = &w->net->iface[TAGGED];
 	tagged->mac = eth_mac_u48(fake_mac[LAN]);
 	tagged->flags = IFACE_UP;
@@ -403,13 +400,6 @@ static int set_up(void **state)
 	fake_route(w->net, BOTH_WAYS, 32, FIB_GROUP, GROUP_BOTH);
 	fake_route(w->net, BY_WAN, 32, FIB_GROUP, GROUP_WAN);
 	fake_route(w->net, VOID_HOST, 32, FIB_BLACKHOLE, 0);
-	return 0;
-}
-
-static int tear_down(void **state)
-{
-	(void)state;
-	fake_end(w);
 	return 0;
 }
 
@@ -426,5 +416,5 @@ int main(void)
 		cmocka_unit_test(test_csum),
 	};
 
-	return cmocka_run_group_tests(tests, set_up, tear_down);
+	return cmocka_run_group_tests(tests, set_up, fake_tear_down);
 }

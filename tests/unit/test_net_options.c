@@ -1,17 +1,16 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /* Options on their way through a router, and in its answers; the egress that they depend on. */
 #include "exact.h"
-#include "fake_worker.h"
 #include "frame.h"
 #include "net/error.h"
 #include "net/lookup.h"
 #include "net/options.h"
+#include "the_worker.h"
 
 #include <time.h>
 
 #define OPTS_MAX 40
 
-static struct worker *w;
 static uint8_t frame[FRAME_MAX], expected[FRAME_MAX];
 
 /* An address in a table of bytes. */
@@ -273,22 +272,6 @@ static void test_egress(void **state)
 	fake_rest(w);
 }
 
-static int set_up(void **state)
-{
-	(void)state;
-	if (eal_for_tests(128) < 0)
-		return -1;
-	w = fake_worker(1);
-	return 0;
-}
-
-static int tear_down(void **state)
-{
-	(void)state;
-	fake_end(w);
-	return 0;
-}
-
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -299,5 +282,5 @@ int main(void)
 		cmocka_unit_test(test_egress),
 	};
 
-	return cmocka_run_group_tests(tests, set_up, tear_down);
+	return cmocka_run_group_tests(tests, fake_set_up, fake_tear_down);
 }

@@ -1,11 +1,10 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /* Reassembly: orders, copies, overlaps, ends, limits, time; the books after each. */
 #include "exact.h"
-#include "fake_worker.h"
 #include "frame.h"
 #include "net/error.h"
+#include "the_worker.h"
 
-static struct worker *w;
 static uint8_t frame[FRAME_MAX];
 
 /* A fragment in units of 8 bytes, its data those of the whole datagram at this place. */
@@ -411,22 +410,6 @@ static void test_stage(void **state)
 	fake_rest(w);
 }
 
-static int set_up(void **state)
-{
-	(void)state;
-	if (eal_for_tests(128) < 0)
-		return -1;
-	w = fake_worker(1);
-	return 0;
-}
-
-static int tear_down(void **state)
-{
-	(void)state;
-	fake_end(w);
-	return 0;
-}
-
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -443,5 +426,5 @@ int main(void)
 		cmocka_unit_test(test_stage),
 	};
 
-	return cmocka_run_group_tests(tests, set_up, tear_down);
+	return cmocka_run_group_tests(tests, fake_set_up, fake_tear_down);
 }

@@ -1,15 +1,14 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /* stage_steer: which protocol's lane, and on which worker. */
 #include "exact.h"
-#include "fake_worker.h"
 #include "frame.h"
 #include "net/error.h"
 #include "net/port.h"
 #include "net/steer.h"
+#include "the_worker.h"
 
 enum { WORKERS = 4, FLOWS = 400 };
 
-static struct worker *w;
 static uint8_t frame[FRAME_MAX];
 
 /* Steers the frame from worker 0; returns the worker where it is then. */
@@ -245,13 +244,6 @@ static int set_up(void **state)
 	return 0;
 }
 
-static int tear_down(void **state)
-{
-	(void)state;
-	fake_end(w);
-	return 0;
-}
-
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -264,5 +256,5 @@ int main(void)
 		cmocka_unit_test(test_full),
 	};
 
-	return cmocka_run_group_tests(tests, set_up, tear_down);
+	return cmocka_run_group_tests(tests, set_up, fake_tear_down);
 }

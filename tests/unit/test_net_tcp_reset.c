@@ -1,10 +1,9 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /* stage_tcp: a closed port's answer to every kind of segment (RFC 9293 3.10.7.1). */
 #include "exact.h"
-#include "fake_worker.h"
 #include "frame.h"
+#include "the_worker.h"
 
-static struct worker *w;
 static uint8_t frame[FRAME_MAX], expected[FRAME_MAX];
 
 static const struct ip4_fields asked = {.id = 99, .ttl = 3, .src = LAN_HOST, .dst = WAN_ADDR};
@@ -119,22 +118,6 @@ static void test_silence(void **state)
 	}
 }
 
-static int set_up(void **state)
-{
-	(void)state;
-	if (eal_for_tests(128) < 0)
-		return -1;
-	w = fake_worker(1);
-	return 0;
-}
-
-static int tear_down(void **state)
-{
-	(void)state;
-	fake_end(w);
-	return 0;
-}
-
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -142,5 +125,5 @@ int main(void)
 		cmocka_unit_test(test_silence),
 	};
 
-	return cmocka_run_group_tests(tests, set_up, tear_down);
+	return cmocka_run_group_tests(tests, fake_set_up, fake_tear_down);
 }

@@ -1,14 +1,13 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /* stage_udp: the services, who takes a port, what is malformed; and the table's life. */
 #include "exact.h"
-#include "fake_worker.h"
 #include "frame.h"
 #include "net/error.h"
 #include "net/udp.h"
+#include "the_worker.h"
 
 #include <errno.h>
 
-static struct worker *w;
 static uint8_t frame[FRAME_MAX], expected[FRAME_MAX];
 
 static struct udp_service_conf services[] = {
@@ -252,21 +251,12 @@ static void test_life(void **state)
 
 static int set_up(void **state)
 {
-	(void)state;
-	if (eal_for_tests(128) < 0)
+	if (fake_set_up(state) < 0)
 		return -1;
-	w = fake_worker(1);
 	if (udp_service(w->net, LAN_ADDR, 7) != -1 || udp_build(w->net, &conf) < 0)
 		return -1;
 	udp_publish(w->net);
 	udp_retire(w->net);
-	return 0;
-}
-
-static int tear_down(void **state)
-{
-	(void)state;
-	fake_end(w);
 	return 0;
 }
 
@@ -283,5 +273,5 @@ int main(void)
 		cmocka_unit_test(test_life),
 	};
 
-	return cmocka_run_group_tests(tests, set_up, tear_down);
+	return cmocka_run_group_tests(tests, set_up, fake_tear_down);
 }

@@ -302,6 +302,9 @@ static const struct option tcp[] = {
 		.help = "The shortest retransmission time-out; RFC 6298 has 1s."},
 	{"delayed_ack", TIME, AT(struct conf, services.tcp.delayed_ack_ms), "40ms", 1, 499,
 		.help = "How long an acknowledgement may wait for data that carry it."},
+	{"stall_timeout", TIME, AT(struct conf, services.tcp.stall_timeout_ms), "5m", 0, 64800000,
+		.help = "Who takes less than 250 bytes a second of what waits is reset then; 0: "
+			"never."},
 	{"timestamps", BOOLEAN, AT(struct conf, services.tcp.timestamps), "true",
 		.help = "Offer and take timestamps (RFC 7323)."},
 	{"sack", BOOLEAN, AT(struct conf, services.tcp.sack), "true",

@@ -142,8 +142,11 @@ static void advance(
 		flight_free(t, c);
 	if (c->flight != NULL || c->state != TCP_ESTABLISHED) /* a FIN may have had no window */
 		conn_todo(t, c, TODO_SEND);
-	if (c->flight != NULL)
+	if (c->flight != NULL) {
 		rto_arm(t, c, true);
+		if (seq_geq(ack, f->stall_goal))
+			timers_expect(t, c);
+	}
 	if (data != 0 && c->ops != NULL && c->ops->on_sent != NULL)
 		c->ops->on_sent(t, c, data);
 }
@@ -254,6 +257,6 @@ void ack_slow(struct tcp *t, struct tcp_conn *c, struct segment *s)
 		recovery_acked(t, c, 0, delivered, ts_ecr);
 	else if (s->len == 0 && s->opts.n_sacks == 0)
 		recovery_nothing_new(c, s->ack);
-	if (c->snd_wnd == 0) /* it answers our probes: it lives */
+	if (c->snd_wnd == 0 && c->user_timeout == 0) /* it answers our probes: it lives */
 		c->stuck_since = t->tick;
 }

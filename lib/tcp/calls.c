@@ -38,7 +38,9 @@ int tcp_listen(struct tcp *t, uint32_t addr, uint16_t port, uint32_t backlog,
 		.backlog = backlog,
 		.ops = ops,
 		.user = user,
-		.options = options != NULL ? *options : t->set.options};
+		.own_options = options != NULL};
+	if (options != NULL)
+		t->listener[number].options = *options;
 	t->by_port[port] = number + 1;
 	return number;
 }

@@ -62,7 +62,8 @@ struct listener {
 	uint32_t half_open;
 	const struct tcp_ops *ops;
 	void *user;
-	struct tcp_options options;
+	bool own_options;
+	struct tcp_options options; /* if it has its own: else the stack's, as they are then */
 };
 
 /* A segment of no connection (any more): tcp_output() writes it. */
@@ -260,6 +261,12 @@ static inline bool flight_has_fin(const struct tcp_flight *f)
 	return f->n != 0 && (flight_sent(f, f->n - 1)->flags & SENT_FIN);
 }
 
+static inline const struct tcp_options *listener_options(
+	const struct tcp *t, const struct listener *l)
+{
+	return l->own_options ? &l->options : &t->set.options;
+}
+
 static inline bool state_may_receive(uint8_t state)
 {
 	return state == TCP_ESTABLISHED || state == TCP_FIN_WAIT_1 || state == TCP_FIN_WAIT_2;
@@ -395,6 +402,8 @@ uint32_t recovery_initial_window(const struct tcp_conn *c);
 
 /* The tick at which R2 or the user's time-out ends c, if nothing is acknowledged until then. */
 uint32_t timers_patience(const struct tcp *t, const struct tcp_conn *c);
+/* What is queued now has to be taken within the stall time-out. */
+void timers_expect(struct tcp *t, struct tcp_conn *c);
 
 /* --- segment.c --- */
 

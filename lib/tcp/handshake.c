@@ -173,19 +173,19 @@ static void offer_cookie(struct tcp *t, const struct listener *l, const struct s
 				  : SYNCOOKIE_NO_WSCALE,
 		.sack = (s->opts.has & TCP_HAS_SACK_OK) && t->set.sack,
 		.timestamps = (s->opts.has & TCP_HAS_TS) && t->set.timestamps};
-	struct tcp_conn like = {.key = s->key, .our_mss = l->options.mss};
+	const struct tcp_options *o = listener_options(t, l);
+	struct tcp_conn like = {.key = s->key, .our_mss = o->mss, .rcv_buf = o->receive_buffer};
 	struct loose *r = stack_loose(t);
 
 	if (r == NULL)
 		return;
-	like.rcv_buf = l->options.receive_buffer;
 	handshake_offer(t, &like);
 	r->key = s->key;
 	r->seq = syncookie_make(&t->cookie_key, &flow, s->seq, &memory, t->now_us / 1000);
 	r->ack = s->seq + 1;
 	r->window = (uint16_t)RTE_MIN(like.rcv_buf, WINDOW_UNSCALED);
 	r->flags = TCP_SYN | TCP_ACK;
-	r->ttl = l->options.ttl;
+	r->ttl = o->ttl;
 	r->opts.has = TCP_HAS_MSS;
 	r->opts.mss = like.our_mss;
 	if (memory.timestamps) {
@@ -201,7 +201,7 @@ static void offer_cookie(struct tcp *t, const struct listener *l, const struct s
 
 static struct tcp_conn *child(struct tcp *t, struct listener *l, const struct segment *s)
 {
-	struct tcp_conn *c = conn_new(t, &s->key, s->hash, &l->options);
+	struct tcp_conn *c = conn_new(t, &s->key, s->hash, listener_options(t, l));
 
 	if (c == NULL)
 		return NULL;

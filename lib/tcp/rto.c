@@ -41,13 +41,17 @@ static void arm(struct tcp *t, struct tcp_conn *c, enum flight_timer timer, uint
 	c->rtx_at = tick_in(t, TICKS_OF_US(us));
 }
 
-/* No later than R2 (RFC 9293 3.8.3); of probes, which may be answered, the next after it. */
-static void arm_rto(struct tcp *t, struct tcp_conn *c)
+/*
+ * No later than R2 (RFC 9293 3.8.3); of probes, which may be answered, the next after it, unless
+ * the user's time-out counts them, too.
+ */
+static void arm_patiently(struct tcp *t, struct tcp_conn *c, enum flight_timer timer, uint32_t us)
 {
 	uint32_t end = timers_patience(t, c) | 1;
+	bool ends = c->snd_wnd != 0 || c->user_timeout != 0 || state_is_half_open(c->state);
 
-	arm(t, c, TIMER_RTO, rto_us(t, c));
-	if ((c->snd_wnd != 0 || state_is_half_open(c->state)) && seq_lt(end, c->rtx_at))
+	arm(t, c, timer, us);
+	if (ends && seq_lt(end, c->rtx_at))
 		c->rtx_at = seq_gt(end, t->tick) ? end : t->tick + 2;
 }
 
@@ -65,7 +69,8 @@ void rto_arm(struct tcp *t, struct tcp_conn *c, bool restart)
 		if (!f->held)
 			c->rtx_at = 0;
 		else if (!waits)
-			arm(t, c, TIMER_PERSIST, closed ? rto_us(t, c) : RECOVERY_OVERRIDE_US);
+			arm_patiently(
+				t, c, TIMER_PERSIST, closed ? rto_us(t, c) : RECOVERY_OVERRIDE_US);
 		if (f->held) /* a window that opens with data must be seen, too */
 			c->odd |= ODD_PROBED;
 		return;
@@ -78,7 +83,7 @@ void rto_arm(struct tcp *t, struct tcp_conn *c, bool restart)
 	if (may_probe(c))
 		arm(t, c, TIMER_TLP, pto_us(t, c));
 	else
-		arm_rto(t, c);
+		arm_patiently(t, c, TIMER_RTO, rto_us(t, c));
 }
 
 /* RFC 8985 7.2; but who goes on sending without an answer is not for ever put off by that. */

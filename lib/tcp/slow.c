@@ -15,8 +15,8 @@ void slow_challenge(struct tcp *t, struct tcp_conn *c)
 {
 	uint32_t second = (uint32_t)(t->now_us / 1000000);
 
-	if (c->challenge_second != second) {
-		c->challenge_second = second;
+	if (c->challenge_second != (uint16_t)second) {
+		c->challenge_second = (uint16_t)second;
 		c->challenges = 0;
 	}
 	if (t->challenge_second != second) {

@@ -260,6 +260,7 @@ static void conn_options(struct tcp *t, struct tcp_conn *c, const struct tcp_opt
 	c->rcv_buf = o->receive_buffer;
 	c->snd_buf = o->send_buffer;
 	c->user_timeout = o->user_timeout_ms;
+	c->stall_timeout = (uint16_t)RTE_MIN((o->stall_timeout_ms + 999) / 1000, UINT16_MAX);
 	c->keep_idle = o->keepalive_idle_s;
 	c->keep_interval = o->keepalive_interval_s;
 	c->keep_probes = o->keepalive_probes;
@@ -448,6 +449,8 @@ struct tcp_flight *conn_flight(struct tcp *t, struct tcp_conn *c)
 	f->head_seq = f->queued_end = f->full_end = c->snd_nxt;
 	restart_after_idle(t, c);
 	c->stuck_since = t->tick;
+	f->stall_since = t->tick;
+	f->stall_goal = c->snd_una + 1; /* the first byte; ack.c goes on from there */
 	c->flight = f;
 	return f;
 }

@@ -9,9 +9,10 @@
 #include "engine.h"
 
 #define ORPHAN_R2_MS 100000 /* RFC 9293 SHLD-11: at least so long */
+#define STALL_RATE   250u   /* bytes a second that count as reading */
 #define BLACK_HOLE   2	    /* retransmissions of a full segment that make us doubt the path */
 
-/* --- retransmission --- */
+/* --- patience --- */
 
 static uint32_t patience_ms(const struct tcp *t, const struct tcp_conn *c)
 {
@@ -36,7 +37,8 @@ static bool gives_up(struct tcp *t, struct tcp_conn *c)
 {
 	bool half_open = c->state == TCP_SYN_RCVD && c->backoff >= t->set.syn_ack_retries;
 
-	if (c->snd_wnd == 0 && c->probes == 0 && !state_is_half_open(c->state))
+	if (c->snd_wnd == 0 && c->probes == 0 && c->user_timeout == 0 &&
+		!state_is_half_open(c->state))
 		c->stuck_since = t->tick;
 	if (!half_open && t->tick - c->stuck_since < TICKS_OF_MS(patience_ms(t, c)))
 		return false;
@@ -44,6 +46,47 @@ static bool gives_up(struct tcp *t, struct tcp_conn *c)
 	conn_end(t, c, c->soft_error != 0 && c->state == TCP_SYN_SENT ? c->soft_error : ETIMEDOUT);
 	return true;
 }
+
+/* --- peers that do not read --- */
+
+void timers_expect(struct tcp *t, struct tcp_conn *c)
+{
+	struct tcp_flight *f = c->flight;
+	uint32_t queued = f->queued_end - c->snd_una;
+	uint32_t least = c->stall_timeout * STALL_RATE;
+
+	f->stall_since = t->tick;
+	f->stall_goal = c->snd_una + RTE_MAX(RTE_MIN(queued, least), 1u);
+}
+
+/*
+ * Whatever it acknowledges beside that, a peer that takes next to nothing of what is queued keeps
+ * memory from others. Asked each time that the timer fires, which it does as long as something is
+ * out or held back; the rest of the time stands in idle_at. True: it is gone.
+ */
+static bool let_go(struct tcp *t, struct tcp_conn *c)
+{
+	struct tcp_flight *f = c->flight;
+	uint32_t end;
+
+	if (f == NULL || c->stall_timeout == 0)
+		return false;
+	if (state_is_half_open(c->state)) { /* a handshake has its own patience */
+		timers_expect(t, c);
+		return false;
+	}
+	end = (f->stall_since + TICKS_OF_MS(c->stall_timeout * UINT64_C(1000))) | 1;
+	if (tick_due(t, end)) {
+		t->w->count[COUNT_tcp_stalled]++;
+		conn_reset(t, c, ETIMEDOUT);
+		return true;
+	}
+	if (c->idle_at == 0 || seq_lt(end, c->idle_at))
+		c->idle_at = end;
+	return false;
+}
+
+/* --- retransmission --- */
 
 /* RFC 2923 2.1: large segments vanish and nobody says why: smaller ones, which may be cut. */
 static void doubt_path(struct tcp *t, struct tcp_conn *c)
@@ -211,7 +254,7 @@ static void fire(struct tcp *t, struct tcp_conn *c)
 		retransmission(t, c);
 	if (c->state != TCP_CLOSED && tick_due(t, c->idle_at))
 		idle(t, c);
-	if (c->state != TCP_CLOSED)
+	if (c->state != TCP_CLOSED && !let_go(t, c))
 		conn_arm(t, c);
 }
 

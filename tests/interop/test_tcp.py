@@ -186,3 +186,23 @@ def test_one_after_the_other(host, connect):
 def test_curl_and_nc(host):
     done = host.lan.namespace.run("nc", "-N", "-w", "5", ROUTER, ECHO, input="hello\n")
     assert (done.returncode, done.stdout) == (0, "hello\n")
+
+
+def test_a_reader_that_never_reads():
+    """Its window is closed and answers probes; who shares the host with it hears nothing of that."""
+    router = lab.Router({**SERVICES, "tcp": {"stall_timeout": "1s"}}, introduce=False)
+    try:
+        router.ports["lan"].become_host()
+        with router.ports["lan"].namespace.entered():
+            stuck = socket.create_connection((ROUTER, SOURCE), timeout=5 * lab.SLOW)
+            quiet = socket.create_connection((ROUTER, ECHO), timeout=5 * lab.SLOW)
+        with stuck, quiet:
+            router.wait_until(lambda: router.counters()["tcp_stalled"], 10, "it is let go")
+            with pytest.raises(ConnectionResetError):
+                while stuck.recv(65536):
+                    pass
+            quiet.sendall(b"hello")
+            assert read_exactly(quiet, 5) == b"hello"
+        assert router.counters()["tcp_stalled"] == 1
+    finally:
+        router.stop()

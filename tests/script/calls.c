@@ -265,6 +265,7 @@ static const struct knob knobs[] = {
 	SETTING("ttl", set.options.ttl),
 	SETTING("tos", set.options.tos),
 	SETTING("user_timeout", set.options.user_timeout_ms),
+	SETTING("stall_timeout", set.options.stall_timeout_ms),
 	SETTING("keepalive", set.options.keepalive_idle_s),
 	SETTING("keepalive_interval", set.options.keepalive_interval_s),
 	SETTING("keepalive_probes", set.options.keepalive_probes),

@@ -38,6 +38,7 @@ struct service_tcp_conf {
 	uint32_t rto_min_ms;
 	uint32_t delayed_ack_ms;
 	uint32_t challenge_acks;
+	uint32_t stall_timeout_ms; /* 0: never */
 	uint32_t timestamps;
 	uint32_t sack;
 	uint32_t ecn;

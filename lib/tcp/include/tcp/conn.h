@@ -130,12 +130,13 @@ struct tcp_conn {
 	uint32_t keep_idle;    /* s */
 	uint16_t keep_interval;
 	uint8_t keep_probes;
-	uint8_t probes;	     /* keepalive probes that are unanswered */
-	uint16_t listener;   /* number + 1 while half open */
-	uint16_t challenges; /* in challenge_second */
-	uint32_t challenge_second;
-	uint16_t retransmits; /* of its whole life; stays at the top */
-	uint8_t soft_error;   /* errno of the last soft error */
+	uint8_t probes;		   /* keepalive probes that are unanswered */
+	uint16_t listener;	   /* number + 1 while half open */
+	uint16_t challenges;	   /* in challenge_second */
+	uint16_t challenge_second; /* its low bits */
+	uint16_t stall_timeout;	   /* s; 0: off */
+	uint16_t retransmits;	   /* of its whole life; stays at the top */
+	uint8_t soft_error;	   /* errno of the last soft error */
 };
 
 static_assert(offsetof(struct tcp_conn, user) == 64, "a segment in order touches one line");
@@ -201,7 +202,10 @@ struct tcp_flight {
 	bool window_probe; /* an octet beyond the closed window is due */
 	bool guarded;	   /* duplicates up to recover may be of what was sent again */
 	uint8_t timeouts;  /* in a row: since something was acknowledged */
-	uint32_t recover;  /* recovery ends when this is acknowledged */
+	/* what the peer has to take, and since when (timers.c) */
+	uint32_t stall_since; /* tick */
+	uint32_t stall_goal;
+	uint32_t recover; /* recovery ends when this is acknowledged */
 	uint32_t sacked;
 	uint32_t lost; /* marked, not sent again */
 	uint32_t delivered;

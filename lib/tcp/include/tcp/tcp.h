@@ -81,8 +81,17 @@ struct tcp_ops {
 struct tcp_options {
 	uint32_t receive_buffer; /* bytes that the peer may be ahead of the application */
 	uint32_t send_buffer;	 /* bytes that tcp_send() takes before they are acknowledged */
-	/* unacknowledged for so long, at most 19 h, ends it (RFC 5482); 0: only R2 */
+	/*
+	 * unacknowledged for so long, at most 19 h, ends it (RFC 5482), whether or not the peer
+	 * answers probes of its closed window; 0: only R2, which such answers put off for ever
+	 */
 	uint32_t user_timeout_ms;
+	/*
+	 * A peer that within so long (in whole seconds, at most 18 h) takes neither all that was
+	 * queued at the beginning nor 250 bytes a second of it is let go: reset, ETIMEDOUT. 0:
+	 * never
+	 */
+	uint32_t stall_timeout_ms;
 	uint32_t keepalive_idle_s;     /* 0: off (RFC 9293 MUST-25) */
 	uint16_t keepalive_interval_s; /* between probes */
 	uint8_t keepalive_probes;      /* unanswered ones that end it */

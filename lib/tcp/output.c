@@ -151,12 +151,11 @@ static void record(struct tcp *t, struct tcp_conn *c, uint32_t len, uint8_t flag
 
 	r->seq = c->snd_nxt;
 	r->end = c->snd_nxt + len + (flags != 0);
-	r->at = r->first_at = t->us;
+	r->at = t->us;
 	r->flags = flags;
 	r->sends = 1;
 	r->m = len != 0 ? f->cursor : NULL;
 	r->skip = (uint16_t)f->cursor_skip;
-	r->delivered = f->delivered;
 	c->snd_nxt = r->end;
 	move_cursor(f, len);
 }

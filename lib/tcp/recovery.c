@@ -342,7 +342,6 @@ void recovery_acked(
 	/* the ACK that ends a recovery leaves the window at ssthresh (RFC 6582 3.2 step 3) */
 	bool repaired = f->phase == PHASE_RECOVERY;
 
-	f->delivered += delivered;
 	if (likely(f->phase == PHASE_OPEN && f->sacked == 0 && !(c->odd & ODD_RECOVERY))) {
 		grow(t, c, delivered, out);
 		return;

@@ -153,10 +153,8 @@ struct tcp_sent {
 	uint8_t sends;
 	uint16_t skip;	    /* where in m it begins */
 	struct rte_mbuf *m; /* the buffer of its first byte; NULL: no data (SYN, FIN) */
-	uint32_t delivered; /* flight->delivered when it was sent, for the rate of delivery */
-	uint32_t first_at;  /* us of the first transmission */
 };
-static_assert(sizeof(struct tcp_sent) == 32, "two to a line");
+static_assert(sizeof(struct tcp_sent) == 24, "eight to three lines");
 
 enum {
 	SENT_SACKED = 1,
@@ -208,7 +206,6 @@ struct tcp_flight {
 	uint32_t recover; /* recovery ends when this is acknowledged */
 	uint32_t sacked;
 	uint32_t lost; /* marked, not sent again */
-	uint32_t delivered;
 	uint32_t tlp_end;
 	uint32_t highest_sack; /* end of the highest SACK block; valid while sacked is not 0 */
 	uint32_t presumed;     /* without SACK: what duplicates say has arrived */

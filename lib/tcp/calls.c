@@ -266,9 +266,11 @@ int tcp_send(struct tcp *t, struct tcp_conn *c, struct rte_mbuf *m, unsigned int
 /* RFC 9293 3.8.6.2.2, RFC 1122 4.2.3.3: worth a segment of its own, or it was closed. */
 void tcp_consumed(struct tcp *t, struct tcp_conn *c, uint32_t n)
 {
-	uint32_t gain, half = c->rcv_buf / 2, open;
+	uint32_t gain, half = c->rcv_buf / 2, open, before = c->unread;
 
 	c->unread -= RTE_MIN(n, c->unread);
+	if (unlikely(c->uses & HOLDS_SMALL))
+		receive_small_read(c, before);
 	if (!state_may_receive(c->state) && c->state != TCP_CLOSE_WAIT)
 		return;
 	gain = segment_window_gain(c);

@@ -39,6 +39,12 @@
 #define WINDOW_UNSCALED UINT32_C(65535)
 #define CWND_MAX	(UINT32_C(1) << 30)
 
+/*
+ * A segment with less data than this takes a buffer all the same: while it is unread it fills so
+ * much of the window, and there may be no more of them than would fill it (receive.c).
+ */
+#define SMALL_BELOW UINT32_C(512)
+
 /* How long less than a segment is held back with nothing out, by the window or by a cork. */
 #define RECOVERY_OVERRIDE_US 200000
 
@@ -272,6 +278,12 @@ static inline bool state_may_receive(uint8_t state)
 	return state == TCP_ESTABLISHED || state == TCP_FIN_WAIT_1 || state == TCP_FIN_WAIT_2;
 }
 
+/* Bytes of the window that small segments fill, beside their data. */
+static inline uint32_t conn_small_room(const struct tcp_conn *c)
+{
+	return c->uses & HOLDS_SMALL ? c->small / 256 * SMALL_BELOW : 0;
+}
+
 static inline bool state_is_half_open(uint8_t state)
 {
 	return state == TCP_SYN_SENT || state == TCP_SYN_RCVD;
@@ -355,6 +367,10 @@ void receive_hold(struct tcp *t, struct tcp_conn *c, struct segment *s);
 /* What has come into order behind rcv_nxt goes to the application; true: a FIN is next. */
 bool receive_release(struct tcp *t, struct tcp_conn *c);
 void receive_free(struct tcp *t, struct tcp_conn *c);
+/* Room for a small segment in order; false: the peer has filled its share, the segment is gone. */
+bool receive_small(struct tcp *t, struct tcp_conn *c, struct segment *s);
+/* Of `before` bytes that were unread, c->unread are left. */
+void receive_small_read(struct tcp_conn *c, uint32_t before);
 /* SACK blocks for the next acknowledgement, at most max. */
 uint32_t receive_sacks(struct tcp *t, struct tcp_conn *c, struct tcp_sack *sacks, uint32_t max);
 /* A duplicate was received: the next acknowledgement says so (RFC 2883). */

@@ -93,6 +93,8 @@ static __rte_always_inline bool fast(struct tcp *t, struct tcp_conn *c, struct s
 	}
 	if (s->len == 0)
 		return consumed(t, s);
+	if (unlikely(s->len < SMALL_BELOW && c->unread != 0) && !receive_small(t, c, s))
+		return true;
 	t->w->books.consumed++;
 	c->rcv_nxt += s->len;
 	c->unread += s->len;

@@ -4,8 +4,11 @@
  * another; a FIN that came early; and the last duplicate, until it is reported.
  *
  * Within a range the bytes are one chain without overlap. A small segment is copied behind the one
- * before it, so that a peer who sends byte by byte holds few buffers; the number of ranges, and
- * what all connections hold together, are bounded.
+ * before it, so that a peer who sends byte by byte holds few buffers; the number of ranges, a
+ * connection's share of buffers, and what all connections hold together, are bounded.
+ *
+ * And what small segments in order hold, which are the application's until it has read them: the
+ * engine cannot put them together any more, so it counts them.
  */
 #include "engine.h"
 
@@ -17,7 +20,14 @@
 #define RANGES_FIRST 4
 #define RANGES_MAX   256
 #define COPY_BELOW   256
+#define SHARE_LEAST  16
 #define BUFFERS_MAX  32768 /* of one connection: a chain counts no more than 65,535 */
+
+/* Buffers that one connection may fill with little data: as many as its window has SMALL_BELOW. */
+static uint32_t share(const struct tcp_conn *c)
+{
+	return RTE_MIN(c->rcv_buf / SMALL_BELOW + SHARE_LEAST, (uint32_t)BUFFERS_MAX);
+}
 
 static void account(struct tcp *t, struct tcp_ooo *o, const struct range *r, int sign)
 {
@@ -212,7 +222,7 @@ void receive_hold(struct tcp *t, struct tcp_conn *c, struct segment *s)
 	struct tcp_ooo *o = may_hold(t) ? ooo_of(t, c) : NULL;
 
 	conn_todo(t, c, TODO_ACK);
-	if (o == NULL || o->buffers + s->m->nb_segs > BUFFERS_MAX) {
+	if (o == NULL || o->buffers + s->m->nb_segs > share(c)) {
 		stack_drop(t, s, DROP_TCP_HOLD_FULL);
 		return;
 	}
@@ -227,6 +237,36 @@ void receive_hold(struct tcp *t, struct tcp_conn *c, struct segment *s)
 	}
 	consume(t->w, s->m);
 	s->m = NULL;
+}
+
+/* --- small segments --- */
+
+static void count_small(struct tcp_conn *c, uint32_t n)
+{
+	c->small += n * 256;
+	c->uses |= HOLDS_SMALL;
+}
+
+bool receive_small(struct tcp *t, struct tcp_conn *c, struct segment *s)
+{
+	if (c->small / 256 < share(c)) {
+		count_small(c, 1);
+		return true;
+	}
+	conn_todo(t, c, TODO_ACK);
+	stack_drop(t, s, DROP_TCP_CROWDED);
+	return false;
+}
+
+/*
+ * They are taken to be spread over what is unread: which of it was read is not known. What is read
+ * is the oldest, so that a count is wrong by no more than a share.
+ */
+void receive_small_read(struct tcp_conn *c, uint32_t before)
+{
+	c->small = before == 0 ? 0 : (uint32_t)((uint64_t)c->small * c->unread / before);
+	if (c->small == 0)
+		c->uses &= (uint8_t)~HOLDS_SMALL;
 }
 
 /* --- releasing --- */
@@ -245,6 +285,8 @@ static void release_first(struct tcp *t, struct tcp_conn *c)
 	m->nb_segs = (uint16_t)r.buffers;
 	if (known != 0)
 		m = chain_behead(m, known);
+	if (r.end - r.start < r.buffers * SMALL_BELOW)
+		count_small(c, r.buffers);
 	c->unread += r.end - c->rcv_nxt;
 	c->rcv_nxt = r.end;
 	if (seq_geq(c->rcv_nxt, c->rcv_up))

@@ -18,7 +18,8 @@
 /* The edge that could be announced: behind it there is room in the receive buffer. */
 static uint32_t window_edge(const struct tcp_conn *c)
 {
-	uint32_t room = c->unread < c->rcv_buf ? c->rcv_buf - c->unread : 0;
+	uint32_t filled = c->unread + conn_small_room(c);
+	uint32_t room = filled < c->rcv_buf ? c->rcv_buf - filled : 0;
 	uint32_t most = WINDOW_UNSCALED << c->rcv_scale;
 
 	return c->rcv_nxt + RTE_MIN(room, most);

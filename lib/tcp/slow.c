@@ -373,6 +373,8 @@ static bool step_data(struct tcp *t, struct tcp_conn *c, struct segment *s)
 		receive_hold(t, c, s);
 		return false;
 	}
+	if (s->len != 0 && s->len < SMALL_BELOW && c->unread != 0 && !receive_small(t, c, s))
+		return false;
 	if (s->len != 0)
 		data_in_order(t, c, s);
 	if (!fin && c->ooo != NULL)

@@ -37,6 +37,7 @@ enum {
 	USES_SACK = 2,
 	USES_SCALE = 4,
 	USES_ECN = 8,
+	HOLDS_SMALL = 16, /* not agreed on: `small` is not 0 */
 };
 
 /* What tcp_output() has to look at. */
@@ -135,6 +136,7 @@ struct tcp_conn {
 	uint16_t challenges;	   /* in challenge_second */
 	uint16_t challenge_second; /* its low bits */
 	uint16_t stall_timeout;	   /* s; 0: off */
+	uint32_t small;		   /* segments of SMALL_BELOW, unread, times 256 */
 	uint16_t retransmits;	   /* of its whole life; stays at the top */
 	uint8_t soft_error;	   /* errno of the last soft error */
 };

@@ -55,8 +55,11 @@ struct tcp_ops {
 	void (*on_connect)(struct tcp *t, struct tcp_conn *c);
 	/*
 	 * Bytes in order: a chain whose data are nothing but the payload, now the application's to
-	 * free. They fill the receive window until tcp_consumed() says otherwise. Without on_data
-	 * they are freed and consumed.
+	 * free. They fill the receive window until tcp_consumed() says otherwise: a small segment,
+	 * which takes a buffer all the same, by 512 bytes more than it has, and of such segments
+	 * there are no more unread than that allows (DROP_TCP_CROWDED; they come again). Who reads
+	 * nothing before all has come, in a copy, says that it is consumed. Without on_data they
+	 * are freed and consumed.
 	 */
 	void (*on_data)(struct tcp *t, struct tcp_conn *c, struct rte_mbuf *m);
 	/* So many bytes, the oldest, were acknowledged; their buffers are freed. */

@@ -1,0 +1,178 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* Peers that want our memory: by small segments that nobody reads, by queues that nobody empties.
+ */
+#define BED_POOL 70000
+#include "tcp_bed.h"
+#include "tcp_invariants.h"
+#include "tcp_peer.h"
+
+static bool echoes; /* else what comes is kept, and not read */
+static struct rte_mbuf *kept[8192];
+static uint32_t n_kept;
+static int ended;
+
+static void on_open(struct tcp *t, struct tcp_conn *c)
+{
+	(void)t;
+	peer_opened(c);
+}
+
+static void on_data(struct tcp *t, struct tcp_conn *c, struct rte_mbuf *m)
+{
+	if (echoes) {
+		assert_int_equal(tcp_send(t, c, m, 0), 0);
+		return;
+	}
+	assert_true(n_kept < RTE_DIM(kept));
+	kept[n_kept++] = m;
+}
+
+static void on_sent(struct tcp *t, struct tcp_conn *c, uint32_t bytes)
+{
+	if (echoes)
+		tcp_consumed(t, c, bytes);
+}
+
+static void on_end(struct tcp *t, struct tcp_conn *c, int error)
+{
+	(void)t, (void)c;
+	ended = error;
+}
+
+static const struct tcp_ops ops = {
+	.on_accept = on_open, .on_data = on_data, .on_sent = on_sent, .on_end = on_end};
+
+static int open_peer(void **state)
+{
+	(void)state;
+	echoes = false;
+	n_kept = 0;
+	ended = 0;
+	peer_open(&ops);
+	return 0;
+}
+
+static int close_peer(void **state)
+{
+	(void)state;
+	for (uint32_t i = 0; i < n_kept; i++)
+		rte_pktmbuf_free(kept[i]);
+	peer_close();
+	return 0;
+}
+
+static uint64_t refused(void)
+{
+	return bed_of_peer()->w->books.drop[DROP_TCP_CROWDED];
+}
+
+/* The peer writes n segments of len bytes, one at a time; what is refused, again and again. */
+static void write_small(struct tcp_conn *c, uint32_t n, uint32_t len)
+{
+	for (uint32_t i = 0; i < n; i++) {
+		peer_say(c, TCP_ACK | TCP_PSH, len);
+		peer_pass(10);
+	}
+}
+
+static uint32_t in_use(void)
+{
+	return rte_mempool_in_use_count(bed_of_peer()->pool);
+}
+
+/* Bytes one by one to an application that reads nothing: buffers are bounded, not only bytes. */
+static void bytes_that_nobody_reads(void **state)
+{
+	struct tcp_conn *c = peer_accept(1);
+	uint32_t share = c->rcv_buf / 512 + 16, had;
+
+	(void)state;
+	write_small(c, 4000, 1);
+	assert_in_range(n_kept, share, share + 1); /* the first was not small: nothing was unread */
+	assert_int_equal(refused(), 4000 - n_kept);
+	assert_true(in_use() <= share + 8);
+	assert_int_equal(peer.heard, 1); /* each that is refused is answered */
+	assert_int_equal(from_be32(peer.last.ack), c->rcv_nxt);
+
+	/* full segments are the window's business: some more of those */
+	had = n_kept;
+	peer_say(c, TCP_ACK, 1000);
+	peer_pass(10);
+	assert_int_equal(n_kept, had + 1);
+
+	/* half is read: so much may come again */
+	tcp_consumed(bed_of_peer()->t, c, c->unread / 2);
+	had = n_kept;
+	write_small(c, 4000, 1);
+	assert_in_range(n_kept - had, share / 2 - 2, share / 2 + 2);
+
+	tcp_consumed(bed_of_peer()->t, c, UINT32_MAX);
+	assert_int_equal(c->uses & HOLDS_SMALL, 0);
+	had = n_kept;
+	write_small(c, 100, 1);
+	assert_int_equal(n_kept, had + 100);
+}
+
+/* Whoever reads as it comes is never refused. */
+static void bytes_that_are_read(void **state)
+{
+	struct tcp_conn *c = peer_accept(1);
+
+	(void)state;
+	for (int i = 0; i < 4000; i++) {
+		write_small(c, 2, 1);
+		tcp_consumed(bed_of_peer()->t, c, 2);
+	}
+	assert_int_equal(n_kept, 8000);
+	assert_int_equal(refused(), 0);
+}
+
+/* An echo whose peer never reads: as many buffers as its share, then the window is closed. */
+static void echo_that_nobody_reads(void **state)
+{
+	static const uint32_t lens[] = {1, 200};
+
+	(void)state;
+	echoes = true;
+	for (uint16_t i = 0; i < RTE_DIM(lens); i++) {
+		struct tcp_conn *c = peer_accept((uint16_t)(i + 1));
+		uint32_t had = in_use();
+
+		for (int n = 0; n < 6000; n++) {
+			struct tcp_opts o = peer_stamps(c);
+
+			peer_give(&c->key, c->rcv_nxt, c->snd_una, TCP_ACK, 0, lens[i], &o);
+			peer_pass(10);
+		}
+		assert_true(in_use() - had <= c->rcv_buf / 512 + 32);
+		assert_true(refused() != 0);
+		/* nothing is announced beyond what was: it ends when that is used up */
+		assert_true(c->rcv_end - c->rcv_nxt < c->rcv_buf);
+	}
+}
+
+/* Bytes from the back to the front, of which none can be put behind another: the same share. */
+static void holes_from_the_back(void **state)
+{
+	struct tcp_conn *c = peer_accept(1);
+	uint32_t share = c->rcv_buf / 512 + 16;
+
+	(void)state;
+	for (uint32_t at = 5000; at > 0; at--) {
+		peer_say_at(c, at, TCP_ACK, 65535, 1);
+		peer_pass(10);
+	}
+	assert_int_equal(bed_of_peer()->t->held_buffers, share);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test_setup_teardown(bytes_that_nobody_reads, open_peer, close_peer),
+		cmocka_unit_test_setup_teardown(bytes_that_are_read, open_peer, close_peer),
+		cmocka_unit_test_setup_teardown(echo_that_nobody_reads, open_peer, close_peer),
+		cmocka_unit_test_setup_teardown(holes_from_the_back, open_peer, close_peer),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}

@@ -77,6 +77,7 @@ static void free_acked(struct tcp *t, struct tcp_flight *f, uint32_t ack)
 
 		f->head = m->next;
 		f->head_seq += m->data_len;
+		f->buffers--;
 		t->held_buffers--;
 		t->held_bytes -= m->data_len;
 		m->next = NULL;

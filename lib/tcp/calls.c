@@ -15,7 +15,7 @@
 static uint16_t free_listener(struct tcp *t)
 {
 	for (uint16_t i = 0; i < t->n_listeners; i++)
-		if (!t->listener[i].open)
+		if (!t->listener[i].open && t->listener[i].half_open == 0)
 			return i;
 	return t->n_listeners < t->limits.listeners ? t->n_listeners++ : UINT16_MAX;
 }
@@ -45,23 +45,34 @@ int tcp_listen(struct tcp *t, uint32_t addr, uint16_t port, uint32_t backlog,
 	return number;
 }
 
+static struct listener *open_listener(struct tcp *t, int number)
+{
+	return number >= 0 && number < t->n_listeners && t->listener[number].open
+		       ? &t->listener[number]
+		       : NULL;
+}
+
 void tcp_unlisten(struct tcp *t, int listener)
 {
-	struct listener *l = &t->listener[listener];
-	uint16_t *link = &t->by_port[l->port];
+	struct listener *l = open_listener(t, listener);
+	uint16_t *link;
 
+	if (l == NULL)
+		return;
+	link = &t->by_port[l->port];
 	while (*link != listener + 1)
 		link = &t->listener[*link - 1].next;
 	*link = l->next;
-	for (uint32_t i = 0; l->half_open > 0 && i < t->conns.fresh; i++)
-		if (t->conn[i].listener == listener + 1 && t->conn[i].state == TCP_SYN_RCVD)
-			conn_reset(t, &t->conn[i], ECONNRESET);
 	l->open = false;
+	t->closing += l->half_open; /* sweep.c resets them; until then the number is in use */
 }
 
 void tcp_listen_pause(struct tcp *t, int listener, bool paused)
 {
-	t->listener[listener].paused = paused;
+	struct listener *l = open_listener(t, listener);
+
+	if (l != NULL)
+		l->paused = paused;
 }
 
 /* --- connect --- */
@@ -233,6 +244,7 @@ static void enqueue(struct tcp *t, struct tcp_flight *f, struct rte_mbuf *m)
 			f->cursor_skip = 0;
 		}
 		f->queued_end += m->data_len;
+		f->buffers++;
 		t->held_buffers++;
 		t->held_bytes += m->data_len;
 		m = next;

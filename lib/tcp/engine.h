@@ -11,6 +11,7 @@
  *   rto.c        which timer stands, and until when
  *   output.c     what a connection may say now; segment.c writes it
  *   timers.c     what time brings
+ *   sweep.c      connections that are looked at one after the other
  *   timewait.c   records of connections that have ended
  *   icmp.c       ICMP errors about our segments
  *   calls.c      what the application calls
@@ -141,6 +142,9 @@ struct tcp {
 	struct rte_mbuf *run_head;
 	struct rte_mbuf *run_tail;
 
+	uint32_t hand;	  /* of the sweep: the index that it stands at */
+	uint32_t closing; /* half open, of listeners that are closed */
+
 	uint32_t n_loose;
 	struct loose loose[LOOSE_MAX];
 
@@ -186,6 +190,7 @@ struct tcp_ooo {
 	uint32_t room;
 	uint32_t buffers; /* of all ranges */
 	uint32_t newest;  /* a byte of the range that grew last: its SACK block comes first */
+	uint32_t since;	  /* tick: nothing has come into order from then on */
 	uint32_t fin_at;
 	bool fin;
 	bool duplicate;
@@ -420,6 +425,11 @@ uint32_t recovery_initial_window(const struct tcp_conn *c);
 uint32_t timers_patience(const struct tcp *t, const struct tcp_conn *c);
 /* What is queued now has to be taken within the stall time-out. */
 void timers_expect(struct tcp *t, struct tcp_conn *c);
+
+/* --- sweep.c --- */
+
+/* A few connections more, if there is a reason to look at them. */
+void sweep_some(struct tcp *t);
 
 /* --- segment.c --- */
 

@@ -91,8 +91,10 @@ static struct tcp_ooo *ooo_of(struct tcp *t, struct tcp_conn *c)
 		t->w->count[COUNT_tcp_no_memory]++;
 		return NULL;
 	}
-	if (c->ooo == NULL)
+	if (c->ooo == NULL) {
 		memset(o, 0, sizeof(*o));
+		o->since = t->tick;
+	}
 	o->room = room;
 	c->ooo = o;
 	c->odd |= ODD_OUT_OF_ORDER;
@@ -299,6 +301,7 @@ bool receive_release(struct tcp *t, struct tcp_conn *c)
 	struct tcp_ooo *o = c->ooo;
 	bool fin;
 
+	o->since = t->tick;
 	while (o->n > 0 && seq_leq(o->range[0].start, c->rcv_nxt)) {
 		if (seq_leq(o->range[0].end, c->rcv_nxt))
 			drop_range(t, o, 0);

@@ -258,6 +258,11 @@ static bool half_open_ack(struct tcp *t, struct tcp_conn *c, struct segment *s)
 		stack_drop(t, s, DROP_TCP_ACK);
 		return false;
 	}
+	if (l != NULL && !l->open) {
+		stack_drop(t, s, DROP_TCP_CLOSED);
+		conn_reset(t, c, ECONNRESET);
+		return false;
+	}
 	if (l != NULL && l->paused) { /* the peer sends again */
 		stack_drop(t, s, DROP_TCP_BACKLOG);
 		return false;

@@ -304,6 +304,7 @@ static void conn_remove(struct tcp *t, struct tcp_conn *c)
 	wheel_cancel(t->wheel, conn_index(t, c));
 	if (c->listener != 0) {
 		t->listener[c->listener - 1].half_open--;
+		t->closing -= !t->listener[c->listener - 1].open;
 		c->listener = 0;
 	}
 	t->half_open -= state_is_half_open(c->state);
@@ -450,6 +451,7 @@ struct tcp_flight *conn_flight(struct tcp *t, struct tcp_conn *c)
 	restart_after_idle(t, c);
 	c->stuck_since = t->tick;
 	f->stall_since = t->tick;
+	f->stall_from = c->snd_una;
 	f->stall_goal = c->snd_una + 1; /* the first byte; ack.c goes on from there */
 	c->flight = f;
 	return f;

@@ -10,6 +10,7 @@
 
 #define ORPHAN_R2_MS 100000 /* RFC 9293 SHLD-11: at least so long */
 #define STALL_RATE   250u   /* bytes a second that count as reading */
+#define STALL_S	     300    /* over which that is measured, if no time-out says so */
 #define BLACK_HOLE   2	    /* retransmissions of a full segment that make us doubt the path */
 
 /* --- patience --- */
@@ -53,9 +54,11 @@ void timers_expect(struct tcp *t, struct tcp_conn *c)
 {
 	struct tcp_flight *f = c->flight;
 	uint32_t queued = f->queued_end - c->snd_una;
-	uint32_t least = c->stall_timeout * STALL_RATE;
+	uint32_t seconds = c->stall_timeout != 0 ? c->stall_timeout : STALL_S;
+	uint32_t least = seconds * STALL_RATE;
 
 	f->stall_since = t->tick;
+	f->stall_from = c->snd_una;
 	f->stall_goal = c->snd_una + RTE_MAX(RTE_MIN(queued, least), 1u);
 }
 
@@ -270,6 +273,7 @@ uint32_t tcp_timers(struct tcp *t, uint32_t max)
 	} while (n == RTE_DIM(fired) && total < max);
 	delayed_sweep(t);
 	timewait_sweep(t, max);
+	sweep_some(t);
 	return total;
 }
 
@@ -284,6 +288,8 @@ uint64_t tcp_next_timer(const struct tcp *t, uint64_t horizon_us)
 	uint32_t next = wheel_next(t->wheel, horizon);
 	uint32_t left = seq_gt(next, t->tick) ? next - t->tick : 0; /* the wheel may be behind */
 
+	if (t->closing != 0)
+		return 0;
 	if (t->tw_first != 0)
 		left = sooner(t, left, t->tw[t->tw_first - 1].until);
 	if (t->delayed.n > 0)

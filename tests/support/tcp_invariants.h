@@ -63,14 +63,16 @@ static inline bool tcp_queue_has(
 static inline const char *tcp_invariants_queue(const struct tcp_flight *f, struct tcp_recount *sum)
 {
 	const struct rte_mbuf *last = NULL;
-	uint32_t bytes = 0;
+	uint32_t bytes = 0, buffers = 0;
 
 	for (const struct rte_mbuf *b = f->head; b != NULL; last = b, b = b->next) {
 		TCP_INVARIANT(b->data_len != 0);
 		TCP_INVARIANT(rte_mbuf_refcnt_read(b) >= 1);
 		bytes += b->data_len;
-		sum->held_buffers++;
+		buffers++;
 	}
+	TCP_INVARIANT(f->buffers == buffers);
+	sum->held_buffers += buffers;
 	sum->held_bytes += bytes;
 	TCP_INVARIANT(f->tail == last);
 	TCP_INVARIANT(f->head == NULL || f->head_seq + bytes == f->queued_end);
@@ -271,6 +273,8 @@ static inline const char *tcp_invariants_lists(const struct tcp *t, struct tcp_r
 
 static inline const char *tcp_invariants_listeners(const struct tcp *t)
 {
+	uint32_t closing = 0;
+
 	for (uint32_t i = 0; i < t->n_listeners; i++) {
 		uint32_t half_open = 0;
 
@@ -278,7 +282,9 @@ static inline const char *tcp_invariants_listeners(const struct tcp *t)
 			half_open +=
 				t->conn[c].state == TCP_SYN_RCVD && t->conn[c].listener == i + 1;
 		TCP_INVARIANT(t->listener[i].half_open == half_open);
+		closing += t->listener[i].open ? 0 : half_open;
 	}
+	TCP_INVARIANT(t->closing == closing);
 	return NULL;
 }
 

@@ -165,6 +165,131 @@ static void holes_from_the_back(void **state)
 	assert_int_equal(bed_of_peer()->t->held_buffers, share);
 }
 
+/* Time passes in which nothing comes. */
+static void wait_ms(uint32_t ms)
+{
+	for (uint32_t i = 0; i < ms; i += 100)
+		peer_pass(100000);
+}
+
+static void queue(struct tcp_conn *c, uint32_t buffers)
+{
+	for (uint32_t i = 0; i < buffers; i++)
+		peer_send(c, 1000);
+	peer_pass(1000);
+}
+
+static uint64_t evicted(void)
+{
+	return bed_of_peer()->w->count[COUNT_tcp_evicted];
+}
+
+static void answer(struct tcp_conn *c, uint32_t ack, uint16_t window)
+{
+	struct tcp_opts o = peer_stamps(c);
+
+	peer_give(&c->key, c->rcv_nxt, ack, TCP_ACK, window, 0, &o);
+	peer_pass(1000);
+}
+
+/*
+ * Two thirds are held. The one that holds most and takes nothing goes, though it answers; neither
+ * who takes what it gets, nor who holds less than the average.
+ */
+static void the_worst_goes_under_pressure(void **state)
+{
+	struct tcp_conn *worst = peer_accept(1), *reads = peer_accept(2), *small = peer_accept(3);
+	struct tcp *t = bed_of_peer()->t;
+
+	(void)state;
+	t->limits.held_buffers = 90;
+	answer(worst, worst->snd_una, 0);
+	answer(small, small->snd_una, 0);
+	queue(worst, 30);
+	queue(small, 2);
+	wait_ms(11000);
+	assert_int_equal(evicted(), 0); /* there is room */
+	queue(reads, 40);
+	answer(reads, reads->snd_una, 1000);
+	assert_int_equal(evicted(), 1);
+	assert_int_equal(ended, ENOMEM);
+	assert_int_equal(worst->state, TCP_CLOSED);
+	assert_int_equal(reads->state, TCP_ESTABLISHED);
+	assert_int_equal(small->state, TCP_ESTABLISHED);
+	assert_int_equal(peer_connections(), 2);
+}
+
+/* Who takes bytes, but next to none, is stalled all the same; and holds all that there is. */
+static void a_trickle_is_no_progress(void **state)
+{
+	struct tcp_conn *c = peer_accept(1);
+	struct tcp *t = bed_of_peer()->t;
+
+	(void)state;
+	t->limits.held_buffers = 90;
+	queue(c, 61);
+	for (int i = 0; i < 150 && evicted() == 0; i++) {
+		answer(c, c->snd_una + 1, 10);
+		wait_ms(100);
+	}
+	assert_int_equal(evicted(), 1);
+	assert_int_equal(t->held_buffers, 0);
+}
+
+/* All that is held is of those who make progress: nobody goes. */
+static void progress_is_safe(void **state)
+{
+	struct tcp_conn *c = peer_accept(1);
+	struct tcp *t = bed_of_peer()->t;
+
+	(void)state;
+	t->limits.held_buffers = 90;
+	for (int i = 0; i < 200; i++) {
+		while (t->held_buffers < 80)
+			queue(c, 1);
+		answer(c, c->snd_una + 100, 100);
+		wait_ms(100);
+	}
+	assert_int_equal(evicted(), 0);
+	assert_int_equal(c->state, TCP_ESTABLISHED);
+}
+
+/* A hole that is never filled. */
+static void holes_go_under_pressure(void **state)
+{
+	struct tcp_conn *c = peer_accept(1);
+	struct tcp *t = bed_of_peer()->t;
+
+	(void)state;
+	t->limits.held_buffers = 90;
+	for (uint32_t i = 0; i < 70; i++) {
+		peer_say_at(c, 1000 + 1000 * i, TCP_ACK, 65535, 900);
+		peer_pass(1000);
+	}
+	assert_in_range(t->held_buffers, 61, 68);
+	wait_ms(9000);
+	assert_int_equal(evicted(), 0);
+	wait_ms(2000);
+	assert_int_equal(evicted(), 1);
+	assert_int_equal(t->held_buffers, 0);
+}
+
+/* What waits for a handshake has the handshake's patience. */
+static void half_open_is_not_stalled(void **state)
+{
+	struct tcp_conn *c = peer_connect();
+
+	(void)state;
+	bed_of_peer()->t->limits.held_buffers = 90;
+	queue(c, 80);
+	wait_ms(30000);
+	assert_int_equal(evicted(), 0);
+	peer_answer(c);
+	peer_pass(1000);
+	assert_int_equal(c->state, TCP_ESTABLISHED);
+	assert_int_equal(evicted(), 0);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -172,6 +297,12 @@ int main(void)
 		cmocka_unit_test_setup_teardown(bytes_that_are_read, open_peer, close_peer),
 		cmocka_unit_test_setup_teardown(echo_that_nobody_reads, open_peer, close_peer),
 		cmocka_unit_test_setup_teardown(holes_from_the_back, open_peer, close_peer),
+		cmocka_unit_test_setup_teardown(
+			the_worst_goes_under_pressure, open_peer, close_peer),
+		cmocka_unit_test_setup_teardown(a_trickle_is_no_progress, open_peer, close_peer),
+		cmocka_unit_test_setup_teardown(progress_is_safe, open_peer, close_peer),
+		cmocka_unit_test_setup_teardown(holes_go_under_pressure, open_peer, close_peer),
+		cmocka_unit_test_setup_teardown(half_open_is_not_stalled, open_peer, close_peer),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

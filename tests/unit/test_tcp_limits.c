@@ -245,6 +245,64 @@ static void probe_without_ect(void **state)
 	assert_int_equal(peer.last_tos, 0);
 }
 
+/* Numbers that no listener has, or has any more. */
+static void unlisten_what_is_not(void **state)
+{
+	struct tcp *t = bed_of_peer()->t;
+	int other = tcp_listen(t, 0, PEER_PORT + 1, 16, &ops, NULL, NULL);
+
+	(void)state;
+	assert_true(other > 0);
+	for (int i = 0; i < 2; i++)
+		tcp_unlisten(t, other);
+	tcp_unlisten(t, -1);
+	tcp_unlisten(t, 5);
+	tcp_unlisten(t, INT_MAX);
+	tcp_listen_pause(t, other, true);
+	assert_non_null(peer_accept(1));
+	assert_int_equal(tcp_listen(t, 0, PEER_PORT + 1, 16, &ops, NULL, NULL), other);
+}
+
+/* Half-open connections of a listener that was closed end a few in a pass, or by their ACK. */
+static void unlisten_with_many_half_open(void **state)
+{
+	struct tcp_key key = {to_be32(PEER_US), to_be32(PEER_ADDR), to_be16(PEER_PORT), 0};
+	struct tcp *t;
+	uint32_t last = 0;
+
+	(void)state;
+	peer_close();
+	peer_defaults();
+	peer.limits.connections = 256;
+	peer_open_with(&ops);
+	t = bed_of_peer()->t;
+	for (uint16_t i = 0; i < 200; i++) {
+		if (i % 16 == 0) { /* the backlog is sixteen: as if it were more */
+			t->listener[0].backlog = 1000;
+			peer_pass(1000);
+		}
+		key.remote_port = to_be16((uint16_t)(1000 + i));
+		peer_give(&key, 1000, 0, TCP_SYN, 65535, 0, &peer_syn_opts);
+	}
+	peer_pass(1000);
+	assert_int_equal(t->half_open, 200);
+	tcp_unlisten(t, 0);
+	assert_int_equal(tcp_listen(t, 0, PEER_PORT, 16, &ops, NULL, NULL), 1);
+	assert_int_equal(tcp_next_timer(t, 1000000), 0);
+	for (int i = 0; i < 4; i++) {
+		last = t->half_open;
+		/* the hand stands far from this one, whose handshake comes to its end */
+		if (i == 0)
+			peer_say(&t->conn[199], TCP_ACK, 0);
+		peer_pass(1000);
+		assert_in_range(last - t->half_open, 7, 65);
+	}
+	assert_int_equal(t->half_open, 0);
+	assert_int_equal(t->closing, 0);
+	assert_null(peer.opened);
+	assert_int_equal(tcp_listen(t, 0, PEER_PORT + 1, 16, &ops, NULL, NULL), 0);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -257,6 +315,9 @@ int main(void)
 		cmocka_unit_test_setup_teardown(acks_draw_no_storm, open_peer, close_peer),
 		cmocka_unit_test_setup_teardown(holes_do_not_stop_senders, open_peer, close_peer),
 		cmocka_unit_test_setup_teardown(nothing_before_the_syn, open_peer, close_peer),
+		cmocka_unit_test_setup_teardown(unlisten_what_is_not, open_peer, close_peer),
+		cmocka_unit_test_setup_teardown(
+			unlisten_with_many_half_open, open_peer, close_peer),
 		cmocka_unit_test_setup_teardown(probe_without_ect, open_peer, close_peer),
 	};
 

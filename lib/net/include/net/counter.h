@@ -42,6 +42,7 @@
 	X(tcp_half_open_expired, "half-open TCP connections given up") \
 	X(tcp_timed_out, "TCP connections ended by a time-out") \
 	X(tcp_stalled, "TCP connections reset because the peer read next to nothing for too long") \
+	X(tcp_evicted, "stalled TCP connections reset because the buffers were nearly used up") \
 	X(tcp_resets_sent, "resets sent for TCP connections") \
 	X(tcp_resets_received, "resets that ended a TCP connection") \
 	X(tcp_unread_resets, "resets because the application closed without reading all") \

@@ -204,6 +204,7 @@ struct tcp_flight {
 	uint8_t timeouts;  /* in a row: since something was acknowledged */
 	/* what the peer has to take, and since when (timers.c) */
 	uint32_t stall_since; /* tick */
+	uint32_t stall_from;  /* snd_una then */
 	uint32_t stall_goal;
 	uint32_t recover; /* recovery ends when this is acknowledged */
 	uint32_t sacked;

@@ -218,7 +218,10 @@ uint64_t tcp_next_timer(const struct tcp *t, uint64_t horizon_us);
  */
 int tcp_listen(struct tcp *t, uint32_t addr, uint16_t port, uint32_t backlog,
 	const struct tcp_ops *ops, void *user, const struct tcp_options *options);
-/* Half-open connections of it are reset; those accepted go on. */
+/*
+ * Half-open connections of it are reset in this pass and the next ones; those accepted go on. A
+ * number that is not open is ignored.
+ */
 void tcp_unlisten(struct tcp *t, int listener);
 /* While paused, SYNs and final ACKs are ignored, and their senders try again. */
 void tcp_listen_pause(struct tcp *t, int listener, bool paused);

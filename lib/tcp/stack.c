@@ -112,12 +112,14 @@ static int open_index(struct tcp *t, const uint64_t seed[4], int node)
 		.split = t->limits.connections,
 		.first_stride = sizeof(struct tcp_conn),
 		.second_stride = sizeof(struct time_wait)};
-	/* what places are looked up by is no worker's business but ours */
-	const struct siphash_key own = siphash_new_key();
+	struct siphash_key own;
 
 	t->isn_key = (struct siphash_key){{seed[0], seed[1]}};
 	t->cookie_key = (struct siphash_key){{seed[2], seed[3]}};
-	t->next_port = (uint16_t)own.word[0];
+	/* of the seed, too, so that a run with the same seed is the same run */
+	for (uint64_t i = 0; i < RTE_DIM(own.word); i++)
+		own.word[i] = siphash(&t->cookie_key, &i, sizeof(i));
+	t->next_port = (uint16_t)siphash(&own, &own, sizeof(own));
 	t->table = tcp_table_new(
 		&elements, t->limits.connections + t->limits.time_waits, own.word, node);
 	t->wheel = wheel_new(

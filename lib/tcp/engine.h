@@ -340,6 +340,11 @@ void input_flush(struct tcp *t);
 /* The segment's data alone, from s->skip on, as a chain; s gives it up. */
 struct rte_mbuf *input_take(struct segment *s);
 
+/* --- icmp.c --- */
+
+/* A path MTU that was lowered long ago is tried anew. */
+void icmp_mtu_again(struct tcp *t, struct tcp_conn *c);
+
 /* --- slow.c, handshake.c, timewait.c --- */
 
 void slow_segment(struct tcp *t, struct tcp_conn *c, struct segment *s);
@@ -358,8 +363,9 @@ void handshake_offer(struct tcp *t, struct tcp_conn *c);
 /* A SYN of ours, to be sent. */
 void handshake_start(struct tcp *t, struct tcp_conn *c, uint32_t iss);
 void handshake_mtu(struct tcp *t, struct tcp_conn *c, uint16_t mtu);
-/* Puts a filled-in record on the list and in the table; false: no memory, it is gone. */
-bool timewait_begin(struct tcp *t, struct time_wait *tw);
+uint16_t handshake_link_mtu(struct tcp *t, const struct tcp_conn *c);
+/* Puts a filled-in record on the list and in the table; without memory it is gone. */
+void timewait_begin(struct tcp *t, struct time_wait *tw);
 void timewait_ack(struct tcp *t, const struct time_wait *tw);
 bool timewait_segment(struct tcp *t, struct time_wait *tw, struct segment *s);
 void timewait_end(struct tcp *t, struct time_wait *tw);

@@ -24,7 +24,7 @@ void handshake_mtu(struct tcp *t, struct tcp_conn *c, uint16_t mtu)
 	c->mss = (uint16_t)(room > options + MSS_LEAST ? room - options : MSS_LEAST);
 }
 
-static uint16_t link_mtu(struct tcp *t, const struct tcp_conn *c)
+uint16_t handshake_link_mtu(struct tcp *t, const struct tcp_conn *c)
 {
 	uint32_t local = from_be32(c->key.local);
 	uint16_t mtu = 0;
@@ -47,7 +47,7 @@ static uint8_t scale_of(uint32_t buffer)
 
 void handshake_offer(struct tcp *t, struct tcp_conn *c)
 {
-	uint16_t most = (uint16_t)(link_mtu(t, c) - IP4_HDR_LEN - TCP_HDR_LEN);
+	uint16_t most = (uint16_t)(handshake_link_mtu(t, c) - IP4_HDR_LEN - TCP_HDR_LEN);
 
 	c->our_mss = c->our_mss != 0 ? RTE_MIN(c->our_mss, most) : most;
 	c->rcv_mss = TCP_MSS_DEFAULT;
@@ -72,7 +72,7 @@ static void agree(struct tcp *t, struct tcp_conn *c, const struct tcp_opts *o)
 	c->ts_recent = o->ts_val;
 	c->offset = c->uses & USES_TS ? 0x80 : 0x50;
 	c->peer_mss = RTE_MIN(c->peer_mss, c->our_mss);
-	handshake_mtu(t, c, link_mtu(t, c));
+	handshake_mtu(t, c, handshake_link_mtu(t, c));
 }
 
 static void take_syn(struct tcp *t, struct tcp_conn *c, const struct segment *s)
@@ -163,6 +163,12 @@ static struct syncookie_flow flow_of(const struct tcp_key *key)
 	return (struct syncookie_flow){key->local, key->remote, key->local_port, key->remote_port};
 }
 
+/* RFC 3168 6.1.1 */
+static bool asks_for_ecn(const struct segment *s)
+{
+	return (s->h->flags & (TCP_ECE | TCP_CWR)) == (TCP_ECE | TCP_CWR);
+}
+
 static void offer_cookie(struct tcp *t, const struct listener *l, const struct segment *s)
 {
 	const struct syncookie_flow flow = flow_of(&s->key);
@@ -172,6 +178,7 @@ static void offer_cookie(struct tcp *t, const struct listener *l, const struct s
 				  ? s->opts.wscale
 				  : SYNCOOKIE_NO_WSCALE,
 		.sack = (s->opts.has & TCP_HAS_SACK_OK) && t->set.sack,
+		.ecn = asks_for_ecn(s),
 		.timestamps = (s->opts.has & TCP_HAS_TS) && t->set.timestamps};
 	const struct tcp_options *o = listener_options(t, l);
 	struct tcp_conn like = {.key = s->key, .our_mss = o->mss, .rcv_buf = o->receive_buffer};
@@ -192,6 +199,7 @@ static void offer_cookie(struct tcp *t, const struct listener *l, const struct s
 		r->opts.has |= TCP_HAS_TS | (memory.sack ? TCP_HAS_SACK_OK : 0);
 		r->opts.has |= memory.wscale != SYNCOOKIE_NO_WSCALE ? TCP_HAS_WSCALE : 0;
 		r->opts.wscale = like.rcv_scale;
+		r->flags |= memory.ecn ? TCP_ECE : 0;
 		r->opts.ts_ecr = s->opts.ts_val;
 		r->opts.ts_val = syncookie_stamp(&memory, t->stamp + stack_ts_offset(t, &s->key));
 	}
@@ -242,6 +250,7 @@ static bool take_cookie(struct tcp *t, struct listener *l, struct segment *s)
 	c->snd_una = c->snd_nxt = c->snd_up = s->ack;
 	t->half_open++;
 	take_syn(t, c, &(struct segment){.seq = s->seq - 1, .window = s->window, .opts = agreed});
+	c->uses |= memory.timestamps && memory.ecn ? USES_ECN : 0;
 	t->w->count[COUNT_tcp_cookies_taken]++;
 	handshake_done(t, c, s);
 	if (c->state == TCP_CLOSED)
@@ -270,7 +279,7 @@ static void open_passively(struct tcp *t, struct listener *l, struct segment *s,
 		return;
 	}
 	take_syn(t, c, s);
-	if ((s->h->flags & (TCP_ECE | TCP_CWR)) == (TCP_ECE | TCP_CWR))
+	if (asks_for_ecn(s))
 		c->uses |= USES_ECN;
 	if (isn_above != 0 && !seq_gt(iss, isn_above)) /* RFC 1122 4.2.2.13 */
 		iss = isn_above + 1 + WINDOW_UNSCALED;

@@ -10,6 +10,8 @@
 #include "net/pkt.h"
 #include "wire/icmp_hdr.h"
 
+#define MTU_MINUTES 10
+
 /* RFC 1191 7.1: where a router does not say, the next of the usual sizes below `size`. */
 static uint16_t plateau(uint16_t size)
 {
@@ -19,6 +21,21 @@ static uint16_t plateau(uint16_t size)
 		if (usual[i] < size)
 			return usual[i];
 	return IP4_MTU_MIN;
+}
+
+static uint8_t minute(const struct tcp *t)
+{
+	return (uint8_t)(t->now_us / 60000000);
+}
+
+/* RFC 1191 6.3: not before ten minutes. A router that still says no is heard again. */
+void icmp_mtu_again(struct tcp *t, struct tcp_conn *c)
+{
+	if ((uint8_t)(minute(t) - c->mtu_minute) <= MTU_MINUTES)
+		return;
+	c->wants &= (uint16_t) ~(MTU_LOW | NO_DF);
+	handshake_mtu(t, c, handshake_link_mtu(t, c));
+	c->cwnd = RTE_MAX(c->cwnd, (uint32_t)c->mss);
 }
 
 static void path_mtu(struct tcp *t, struct tcp_conn *c, uint16_t quoted_len, uint16_t mtu)
@@ -34,6 +51,8 @@ static void path_mtu(struct tcp *t, struct tcp_conn *c, uint16_t quoted_len, uin
 		c->mss = before;
 		return;
 	}
+	c->wants |= MTU_LOW;
+	c->mtu_minute = minute(t);
 	if (mtu < t->set.mtu_floor) /* we go no lower: let routers cut */
 		c->wants |= NO_DF;
 	t->w->count[COUNT_tcp_path_mtus]++;

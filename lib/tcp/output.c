@@ -305,6 +305,8 @@ static bool send_all(struct tcp *t, struct tcp_conn *c, struct out *o)
 	bool sent = false, first = false;
 
 	c->max_wnd = RTE_MAX(c->max_wnd, c->snd_wnd);
+	if (unlikely(c->wants & MTU_LOW))
+		icmp_mtu_again(t, c);
 	if (f == NULL && !wants_fin(c))
 		return true;
 	if (f != NULL && f->lost > 0 && !repair(t, c, o, &first))

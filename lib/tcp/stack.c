@@ -55,10 +55,10 @@ const struct tcp_limits tcp_limits_default = {
 
 static int slab_open(struct slab *s, uint32_t stride, uint32_t max, int node)
 {
-	s->base = numa_reserve((size_t)stride * max, node);
+	s->base = max != 0 ? numa_reserve((size_t)stride * max, node) : NULL;
 	s->stride = stride;
 	s->max = max;
-	return s->base == NULL ? -ENOMEM : 0;
+	return s->base == NULL && max != 0 ? -ENOMEM : 0;
 }
 
 static void slab_close(struct slab *s)
@@ -352,13 +352,34 @@ void conn_reset(struct tcp *t, struct tcp_conn *c, int error)
 		l->flags = TCP_RST | TCP_ACK;
 		l->ttl = c->ttl;
 		l->tos = c->tos;
+		if (c->uses & USES_TS) { /* RFC 7323 3.2 */
+			l->opts.has = TCP_HAS_TS;
+			l->opts.ts_val = stack_stamp(t, c);
+			l->opts.ts_ecr = c->ts_recent;
+		}
 		t->w->count[COUNT_tcp_resets_sent]++;
 	}
 	conn_end(t, c, error);
 }
 
-/* What is left of it; NULL: no room even after the oldest made some. */
-static struct time_wait *record_of(struct tcp *t, const struct tcp_conn *c)
+/* What is left of it. */
+static struct time_wait record_of(const struct tcp_conn *c)
+{
+	uint32_t window = (c->rcv_end - c->rcv_nxt) >> c->rcv_scale;
+
+	return (struct time_wait){.key = c->key,
+		.hash = c->hash,
+		.snd_nxt = c->snd_nxt,
+		.rcv_nxt = c->rcv_nxt,
+		.ts_recent = c->ts_recent,
+		.ts_off = c->ts_off,
+		.window = (uint16_t)RTE_MIN(window, WINDOW_UNSCALED),
+		.uses = c->uses,
+		.ttl = c->ttl};
+}
+
+/* Remembered, unless there is no room even after the oldest made some. */
+static void remember(struct tcp *t, const struct time_wait *record)
 {
 	struct time_wait *tw;
 
@@ -368,33 +389,24 @@ static struct time_wait *record_of(struct tcp *t, const struct tcp_conn *c)
 	}
 	tw = slab_take(&t->tws);
 	if (tw == NULL)
-		return NULL;
-	tw->key = c->key;
-	tw->hash = c->hash;
-	tw->snd_nxt = c->snd_nxt;
-	tw->rcv_nxt = c->rcv_nxt;
-	tw->ts_recent = c->ts_recent;
-	tw->ts_off = c->ts_off;
-	tw->window = (uint16_t)RTE_MIN((c->rcv_end - c->rcv_nxt) >> c->rcv_scale, WINDOW_UNSCALED);
-	tw->uses = c->uses;
-	tw->ttl = c->ttl;
-	return tw;
+		return;
+	*tw = *record;
+	timewait_begin(t, tw);
 }
 
 void conn_time_wait(struct tcp *t, struct tcp_conn *c)
 {
 	bool owes_ack = (c->todo & TODO_ACK) != 0;
-	struct time_wait *tw;
+	struct time_wait record;
 
 	conn_tell_end(t, c, 0);
 	if (c->state == TCP_CLOSED)
 		return;
-	tw = record_of(t, c);
+	record = record_of(c);
 	conn_remove(t, c);
-	if (tw == NULL)
-		return;
-	if (timewait_begin(t, tw) && owes_ack) /* of the peer's FIN */
-		timewait_ack(t, tw);
+	remember(t, &record);
+	if (owes_ack) /* of the peer's FIN */
+		timewait_ack(t, &record);
 }
 
 void conn_arm(struct tcp *t, struct tcp_conn *c)

@@ -121,7 +121,7 @@ static void expired(struct tcp *t, struct tcp_conn *c)
 	}
 	doubt_path(t, c);
 	recovery_timeout(t, c);
-	if (f->timeouts < t->set.r1_retries || (c->wants & TOLD_R1) || state_is_half_open(c->state))
+	if (f->timeouts < t->set.r1_retries || (c->wants & TOLD_R1) || c->listener != 0)
 		return;
 	c->wants |= TOLD_R1;
 	if (c->ops != NULL && c->ops->on_notice != NULL)

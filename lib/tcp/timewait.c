@@ -39,16 +39,15 @@ static uint32_t table_index(const struct tcp *t, const struct time_wait *tw)
 	return t->limits.connections + (uint32_t)(tw - t->tw);
 }
 
-bool timewait_begin(struct tcp *t, struct time_wait *tw)
+void timewait_begin(struct tcp *t, struct time_wait *tw)
 {
 	if (tcp_table_add(t->table, tw->hash, table_index(t, tw)) < 0) {
 		t->w->count[COUNT_tcp_no_memory]++;
 		slab_give(&t->tws, tw);
-		return false;
+		return;
 	}
 	t->changes++;
 	append(t, tw);
-	return true;
 }
 
 void timewait_end(struct tcp *t, struct time_wait *tw)

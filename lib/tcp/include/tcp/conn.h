@@ -64,6 +64,7 @@ enum {
 	RTT_KNOWN = 256,
 	TOLD_R1 = 512,
 	IS_ENDING = 1024, /* on_end() is being called */
+	MTU_LOW = 2048,	  /* a router said that the path takes less than the link */
 };
 
 struct tcp_conn {
@@ -139,6 +140,7 @@ struct tcp_conn {
 	uint32_t small;		   /* segments of SMALL_BELOW, unread, times 256 */
 	uint16_t retransmits;	   /* of its whole life; stays at the top */
 	uint8_t soft_error;	   /* errno of the last soft error */
+	uint8_t mtu_minute;	   /* its low bits, when the path MTU was lowered */
 };
 
 static_assert(offsetof(struct tcp_conn, user) == 64, "a segment in order touches one line");

@@ -5,8 +5,6 @@
  */
 #include "engine.h"
 
-#define RTT_MAX_US UINT32_C(60000000)
-
 /* RFC 6298 2. The minimum bounds what is added, as in Linux: a steady long path has no variance. */
 static void take_rtt(struct tcp *t, struct tcp_conn *c, uint32_t rtt_us)
 {
@@ -36,7 +34,7 @@ static void sample(struct tcp *t, struct tcp_conn *c, uint32_t rtt_us, uint32_t 
 {
 	uint32_t ms = stack_stamp(t, c) - ts_ecr;
 
-	if (rtt_us != 0) {
+	if (rtt_us != 0 && rtt_us <= RTT_MAX_US) { /* else a closed window had kept it */
 		c->min_rtt = RTE_MIN(c->min_rtt, rtt_us);
 		take_rtt(t, c, rtt_us);
 	} else if (ts_ecr != 0 && ms <= RTT_MAX_US / 1000) {

@@ -37,6 +37,10 @@
 #define TICKS_MAX	(UINT32_C(1) << 30) /* 19 hours: half of what two ticks may be apart */
 #define TICKS_OF_MS(ms) ((uint32_t)RTE_MIN(((uint64_t)(ms)*1000) >> TICK_SHIFT, TICKS_MAX))
 
+/* 32 bits of microseconds tell what is older from what is newer over 35 minutes. */
+#define RECORD_OLD_US (UINT32_C(1) << 30)
+#define RTT_MAX_US    UINT32_C(60000000)
+
 #define WINDOW_UNSCALED UINT32_C(65535)
 #define CWND_MAX	(UINT32_C(1) << 30)
 

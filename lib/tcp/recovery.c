@@ -42,6 +42,8 @@ void recovery_delivered(
 	struct tcp_flight *f = c->flight;
 	uint32_t rtt = t->us - r->at;
 
+	if (rtt > RTT_MAX_US) /* no network keeps it so long: a closed window did */
+		return;
 	if (r->flags & SENT_EVER) {
 		uint32_t sent_stamp = (uint32_t)((t->now_us - rtt) / 1000) + c->ts_off;
 

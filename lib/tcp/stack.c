@@ -464,7 +464,7 @@ struct tcp_flight *conn_flight(struct tcp *t, struct tcp_conn *c)
 	f->head_seq = f->queued_end = f->full_end = c->snd_nxt;
 	restart_after_idle(t, c);
 	c->stuck_since = t->tick;
-	f->stall_since = t->tick;
+	f->stall_since = f->aged_at = t->tick;
 	f->stall_from = c->snd_una;
 	f->stall_goal = c->snd_una + 1; /* the first byte; ack.c goes on from there */
 	c->flight = f;

@@ -141,6 +141,22 @@ static void persist(struct tcp *t, struct tcp_conn *c)
 	conn_todo(t, c, TODO_SEND);
 }
 
+/*
+ * What a closed window keeps out for hours stays old, and does not become new when the clock of
+ * records has gone half round. A timer fires once a minute at least as long as anything is out.
+ */
+static void age(struct tcp *t, struct tcp_flight *f)
+{
+	uint32_t old = t->us - RECORD_OLD_US;
+
+	if (t->tick - f->aged_at < TICKS_OF_US(RECORD_OLD_US / 2))
+		return;
+	f->aged_at = t->tick;
+	for (uint32_t i = 0; i < f->n; i++)
+		flight_sent(f, i)->at = seq_max(flight_sent(f, i)->at, old);
+	f->rack_at = seq_max(f->rack_at, old);
+}
+
 static void retransmission(struct tcp *t, struct tcp_conn *c)
 {
 	struct tcp_flight *f = c->flight;
@@ -149,6 +165,7 @@ static void retransmission(struct tcp *t, struct tcp_conn *c)
 	c->rtx_at = 0;
 	if (f == NULL)
 		return;
+	age(t, f);
 	timer = f->timer;
 	f->timer = TIMER_NONE;
 	conn_todo(t, c, TODO_SEND); /* which sets the next */

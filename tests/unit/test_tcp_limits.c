@@ -303,6 +303,79 @@ static void unlisten_with_many_half_open(void **state)
 	assert_int_equal(tcp_listen(t, 0, PEER_PORT + 1, 16, &ops, NULL, NULL), 0);
 }
 
+/* Three segments are out when the window closes; it stays so, answering, for so many seconds. */
+static struct tcp_conn *keep_out(uint16_t port, uint32_t seconds)
+{
+	struct tcp_conn *c = peer_accept(port);
+	struct tcp_opts o;
+
+	for (int i = 0; i < 3; i++)
+		peer_send(c, 1448);
+	peer_pass(1000);
+	assert_int_equal(c->flight->n, 3);
+	for (uint32_t i = 0; i < seconds; i++) {
+		o = peer_stamps(c);
+		peer_give(&c->key, c->rcv_nxt, c->snd_una, TCP_ACK, 0, 0, &o);
+		peer_pass(1000000);
+	}
+	assert_int_equal(c->flight->n, 3);
+	return c;
+}
+
+static void take(struct tcp_conn *c, uint32_t bytes)
+{
+	struct tcp_opts o = peer_stamps(c);
+
+	peer_give(&c->key, c->rcv_nxt, c->snd_una + bytes, TCP_ACK, 65535, 0, &o);
+	peer_pass(10000);
+}
+
+/* Out for longer than half the clock of records: old all the same, and lost at once. */
+static void out_for_45_minutes(void **state)
+{
+	struct tcp_conn *c = keep_out(1, 2700);
+
+	(void)state;
+	take(c, 1448);
+	assert_int_equal(peer.heard, 2);
+	assert_in_range(c->srtt / 8, 1, 1000000);
+	take(c, 2 * 1448);
+	assert_null(c->flight);
+	assert_in_range(c->rto, 1, 2000000);
+}
+
+/* Once round the clock: no round trip of a few microseconds, nor of an hour. */
+static void out_for_72_minutes(void **state)
+{
+	struct tcp_conn *c;
+
+	(void)state;
+	peer.set.sack = false;
+	tcp_configure(bed_of_peer()->t, &peer.set);
+	c = keep_out(1, 4294);
+	c->uses &= (uint8_t)~USES_TS;
+	c->offset = 0x50;
+	take(c, 1448);
+	take(c, 2 * 1448);
+	assert_null(c->flight);
+	assert_true(c->min_rtt >= 1000);
+	assert_in_range(c->srtt / 8, 1, 1000000);
+}
+
+/* Ports that we choose for two connections to one peer; the same seed chooses the same. */
+static void ports_of_their_own(void **state)
+{
+	struct tcp_key first = peer_connect()->key, second = peer_connect()->key;
+
+	(void)state;
+	assert_int_not_equal(first.local_port, second.local_port);
+	assert_in_range(from_be16(first.local_port), 32768, 60999);
+	assert_in_range(from_be16(second.local_port), 32768, 60999);
+	peer_close();
+	peer_open(&ops);
+	assert_int_equal(peer_connect()->key.local_port, first.local_port);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -318,6 +391,9 @@ int main(void)
 		cmocka_unit_test_setup_teardown(unlisten_what_is_not, open_peer, close_peer),
 		cmocka_unit_test_setup_teardown(
 			unlisten_with_many_half_open, open_peer, close_peer),
+		cmocka_unit_test_setup_teardown(out_for_45_minutes, open_peer, close_peer),
+		cmocka_unit_test_setup_teardown(out_for_72_minutes, open_peer, close_peer),
+		cmocka_unit_test_setup_teardown(ports_of_their_own, open_peer, close_peer),
 		cmocka_unit_test_setup_teardown(probe_without_ect, open_peer, close_peer),
 	};
 

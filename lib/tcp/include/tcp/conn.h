@@ -208,6 +208,7 @@ struct tcp_flight {
 	uint32_t stall_since; /* tick */
 	uint32_t stall_from;  /* snd_una then */
 	uint32_t stall_goal;
+	uint32_t aged_at; /* tick: no record is older than RECORD_OLD_US by then */
 	uint32_t recover; /* recovery ends when this is acknowledged */
 	uint32_t sacked;
 	uint32_t lost; /* marked, not sent again */

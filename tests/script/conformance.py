@@ -20,6 +20,8 @@ cases = {
 def missing(name):
     """What is wrong with one name in backquotes of the last column, or None."""
     kind, _, rest = name.partition(" ")
+    if kind.endswith(":") and kind[:-1] not in cases:
+        return f"no {kind[:-1]}.script"
     if kind.rstrip(":") in cases and ": " in name:
         stem, case = name.split(": ", 1)
         return None if case in cases[stem] else f"no case '{case}' in {stem}.script"

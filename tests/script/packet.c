@@ -136,6 +136,10 @@ static bool read_alone(const char *word, struct packet *p)
 		p->df = 1;
 	else if (strcmp(word, "nodf") == 0)
 		p->df = 0;
+	else if (strcmp(word, "psh") == 0)
+		p->psh = 1;
+	else if (strcmp(word, "nopsh") == 0)
+		p->psh = 0;
 	else
 		return false;
 	return true;
@@ -170,7 +174,7 @@ static bool read_valued(struct bed *b, const char *word, const char *value, stru
 
 void packet_read(struct bed *b, const struct words *w, uint32_t at, struct packet *p)
 {
-	*p = (struct packet){.df = -1, .to_port = b->on->local_port};
+	*p = (struct packet){.df = -1, .psh = -1, .to_port = b->on->local_port};
 	if (w->n < at + 2)
 		fail(b, "a packet is FLAGS SEQ ...");
 	p->flags = flags_of(b, w->word[at]);
@@ -380,6 +384,7 @@ static bool fields_match(
 	       (!k->has_window || tcp_hdr_window(h) == k->window) &&
 	       (!k->has_urgent || tcp_hdr_urgent(h) == k->urgent) &&
 	       (!k->has_tos || ip->tos == k->tos) && (!k->has_ttl || ip->ttl == k->ttl) &&
+	       (k->psh < 0 || ((h->flags & TCP_PSH) != 0) == k->psh) &&
 	       (k->df < 0 || (from_be16(ip->frag) & IP4_DF) == (k->df ? IP4_DF : 0));
 }
 

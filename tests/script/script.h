@@ -151,7 +151,8 @@ struct packet {
 	uint32_t window; /* as on the wire */
 	uint16_t urgent;
 	uint8_t tos, ttl;
-	int8_t df; /* -1: not said */
+	int8_t df;  /* -1: not said */
+	int8_t psh; /* the same */
 	struct tcp_opts opts;
 	uint8_t without; /* TCP_HAS_... that must not be there */
 	uint8_t raw[TCP_OPT_MAX];

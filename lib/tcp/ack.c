@@ -47,6 +47,8 @@ static uint32_t account(struct tcp_flight *f, const struct tcp_sent *r, uint32_t
 {
 	if (r->flags & SENT_SACKED) {
 		f->sacked -= bytes;
+		if (f->sacked == 0)
+			f->run_end = f->run_start;
 		return 0;
 	}
 	if (r->flags & SENT_LOST)
@@ -157,33 +159,23 @@ void ack_advance(struct tcp *t, struct tcp_conn *c, uint32_t ack, uint32_t ts_ec
 
 /* --- SACK --- */
 
-/* The first record that begins at seq or after it. */
-static uint32_t first_from(const struct tcp_flight *f, uint32_t seq)
-{
-	uint32_t low = 0, high = f->n;
-
-	while (low < high) {
-		uint32_t middle = (low + high) / 2;
-
-		if (seq_lt(flight_sent(f, middle)->seq, seq))
-			low = middle + 1;
-		else
-			high = middle;
-	}
-	return low;
-}
-
-/* Marks what the block covers wholly. Returns the bytes that were not known to be there. */
+/*
+ * Marks what the block covers wholly. Returns the bytes that were not known to be there. The block
+ * that grows comes again with each ACK: what it had covered before is passed over.
+ */
 static uint32_t mark(struct tcp *t, struct tcp_conn *c, const struct tcp_sack *block)
 {
 	struct tcp_flight *f = c->flight;
-	uint32_t delivered = 0;
+	bool goes_on = flight_in_run(f, block->start);
+	uint32_t first = flight_first_from(f, goes_on ? f->run_end : block->start);
+	uint32_t end = 0, delivered = 0;
 
-	for (uint32_t i = first_from(f, block->start); i < f->n; i++) {
+	for (uint32_t i = first; i < f->n; i++) {
 		struct tcp_sent *r = flight_sent(f, i);
 
 		if (seq_gt(r->end, block->end))
 			break;
+		end = r->end;
 		if (r->flags & SENT_SACKED)
 			continue;
 		recovery_delivered(t, c, r, 0); /* the timestamp is that of the hole's edge */
@@ -191,6 +183,11 @@ static uint32_t mark(struct tcp *t, struct tcp_conn *c, const struct tcp_sack *b
 		r->flags = (uint8_t)((r->flags & ~SENT_LOST) | SENT_SACKED);
 		f->highest_sack = f->sacked == 0 ? r->end : seq_max(f->highest_sack, r->end);
 		f->sacked += r->end - r->seq;
+	}
+	if (delivered != 0) {
+		/* not the block's own start: what is only covered in part may be split there */
+		f->run_start = goes_on ? f->run_start : flight_sent(f, first)->seq;
+		f->run_end = end;
 	}
 	return delivered;
 }

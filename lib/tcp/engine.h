@@ -257,6 +257,28 @@ static inline struct tcp_sent *flight_sent(const struct tcp_flight *f, uint32_t 
 	return &f->sent[(f->first + i) & (f->size - 1)];
 }
 
+/* The first record that begins at seq or after it. */
+static inline uint32_t flight_first_from(const struct tcp_flight *f, uint32_t seq)
+{
+	uint32_t low = 0, high = f->n;
+
+	while (low < high) {
+		uint32_t middle = (low + high) / 2;
+
+		if (seq_lt(flight_sent(f, middle)->seq, seq))
+			low = middle + 1;
+		else
+			high = middle;
+	}
+	return low;
+}
+
+/* Whether seq is in the run of records that are all SACKED: they need not be looked at. */
+static inline bool flight_in_run(const struct tcp_flight *f, uint32_t seq)
+{
+	return seq_within(seq, f->run_start, f->run_end - f->run_start);
+}
+
 /* Bytes that are in the network as far as we know (RFC 6675's pipe, RFC 8985's accounting). */
 static inline uint32_t flight_pipe_from(
 	const struct tcp_conn *c, const struct tcp_flight *f, uint32_t una)

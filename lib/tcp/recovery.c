@@ -71,13 +71,20 @@ static uint32_t reordering_window(const struct tcp_conn *c)
 	return c->min_rtt == UINT32_MAX ? 0 : (uint32_t)RTE_MIN(window, (uint64_t)c->srtt / 8);
 }
 
+static void unsack(struct tcp_flight *f, struct tcp_sent *r)
+{
+	r->flags &= (uint8_t)~SENT_SACKED;
+	f->sacked -= r->end - r->seq;
+	f->run_end = f->run_start;
+}
+
 /* Counted once. What was SACKED is not there after all: the peer reneged (RFC 2018 8). */
 static void mark_lost(struct tcp_flight *f, struct tcp_sent *r)
 {
 	if (r->flags & SENT_LOST)
 		return;
 	if (r->flags & SENT_SACKED)
-		f->sacked -= r->end - r->seq;
+		unsack(f, r);
 	r->flags = (uint8_t)((r->flags & ~(SENT_AGAIN | SENT_SACKED)) | SENT_LOST);
 	f->lost += r->end - r->seq;
 }
@@ -98,8 +105,11 @@ static bool detect(struct tcp *t, struct tcp_conn *c)
 		struct tcp_sent *r = flight_sent(f, i);
 		int32_t left = (int32_t)(r->at + patience - t->us);
 
-		if (r->flags & (SENT_SACKED | SENT_LOST))
+		if (r->flags & (SENT_SACKED | SENT_LOST)) {
+			if (flight_in_run(f, r->seq))
+				i = flight_first_from(f, f->run_end) - 1;
 			continue;
+		}
 		if (!sent_before(r->at, r->end, f->rack_at, f->rack_end)) {
 			if (!(r->flags & SENT_EVER))
 				break; /* those behind it were sent later still */
@@ -405,10 +415,8 @@ void recovery_resend_first(struct tcp_conn *c)
 	struct tcp_flight *f = c->flight;
 	struct tcp_sent *r = flight_sent(f, 0);
 
-	if (r->flags & SENT_SACKED) { /* what the peer had is its to forget (RFC 2018 8) */
-		r->flags &= (uint8_t)~SENT_SACKED;
-		f->sacked -= r->end - r->seq;
-	}
+	if (r->flags & SENT_SACKED) /* what the peer had is its to forget (RFC 2018 8) */
+		unsack(f, r);
 	mark_lost(f, r);
 }
 
@@ -445,6 +453,7 @@ void recovery_resegment(struct tcp *t, struct tcp_conn *c)
 static void forget_sacks(struct tcp_flight *f)
 {
 	f->sacked = 0;
+	f->run_end = f->run_start;
 	for (uint32_t i = 0; i < f->n; i++)
 		flight_sent(f, i)->flags &= (uint8_t)~SENT_SACKED;
 }

@@ -277,6 +277,7 @@ static void open_stack(void)
 	set.options.receive_buffer = more & 1 ? 3000 : more & 2 ? 1 << 20 : 65536;
 	set.options.send_buffer = more & 4 ? 3000 : 1 << 20;
 	set.options.keepalive_idle_s = more & 8 ? 10 : 0;
+	set.options.stall_timeout_ms = more & 8 ? 5000 : 0;
 	set.options.nodelay = more & 16;
 	limits.held_buffers = more & 32 ? 8 : 512;
 	limits.orphans = more & 64 ? 0 : 4;

@@ -109,6 +109,7 @@ static inline const char *tcp_invariants_ring(const struct tcp_conn *c, const st
 		seq = r->end;
 		sacked += r->flags & SENT_SACKED ? r->end - r->seq : 0;
 		lost += r->flags & SENT_LOST ? r->end - r->seq : 0;
+		TCP_INVARIANT(!flight_in_run(f, r->seq) || (r->flags & SENT_SACKED));
 	}
 	TCP_INVARIANT(seq == c->snd_nxt);
 	TCP_INVARIANT(sacked == f->sacked);
@@ -229,6 +230,7 @@ static inline const char *tcp_invariants_conn(const struct tcp *t, const struct 
 	TCP_INVARIANT((c->listener != 0) == (c->state == TCP_SYN_RCVD && !(c->wants & IS_ACTIVE)));
 	TCP_INVARIANT(c->flight != NULL || c->snd_una == c->snd_nxt);
 	TCP_INVARIANT(c->flight != NULL || c->rtx_at == 0);
+	TCP_INVARIANT(((c->uses & HOLDS_SMALL) != 0) == (c->small != 0));
 	TCP_INVARIANT(c->ooo != NULL || !(c->odd & ODD_OUT_OF_ORDER));
 	if (!state_is_half_open(c->state)) {
 		TCP_INVARIANT(c->mss != 0 && c->mss <= RTE_MAX(c->peer_mss, 8));

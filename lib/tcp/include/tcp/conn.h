@@ -214,6 +214,8 @@ struct tcp_flight {
 	uint32_t lost; /* marked, not sent again */
 	uint32_t tlp_end;
 	uint32_t highest_sack; /* end of the highest SACK block; valid while sacked is not 0 */
+	uint32_t run_start;    /* what the last SACK block that grew has covered: all SACKED, */
+	uint32_t run_end;      /* or popped since; equal: none */
 	uint32_t presumed;     /* without SACK: what duplicates say has arrived */
 	uint32_t full_end;     /* snd_nxt when cwnd last held something back */
 	/* RACK (RFC 8985) */

@@ -26,7 +26,10 @@
 #define RSS_NEEDED  (RTE_ETH_RSS_NONFRAG_IPV4_TCP | RTE_ETH_RSS_NONFRAG_IPV4_UDP)
 #define RETA_MOST   RTE_ETH_RSS_RETA_SIZE_512
 #define RX_OFFLOADS (RTE_ETH_RX_OFFLOAD_CHECKSUM | RTE_ETH_RX_OFFLOAD_SCATTER)
-#define TX_OFFLOADS RTE_ETH_TX_OFFLOAD_MULTI_SEGS
+#define TX_OFFLOADS (RTE_ETH_TX_OFFLOAD_MULTI_SEGS | TX_SUMS | RTE_ETH_TX_OFFLOAD_TCP_TSO)
+#define TX_SUMS                                                                                    \
+	(RTE_ETH_TX_OFFLOAD_IPV4_CKSUM | RTE_ETH_TX_OFFLOAD_TCP_CKSUM |                            \
+		RTE_ETH_TX_OFFLOAD_UDP_CKSUM)
 
 /* net_tap writes the descriptors of all queues, both ways, into a message that has room for 8. */
 #define TAP_QUEUES (RTE_MP_MAX_FD_NUM / 2)
@@ -168,6 +171,32 @@ static void choose_queues(const struct net *net, struct port *p, const struct rt
 		p->n_rxq = p->n_txq = RTE_MIN(p->n_rxq, p->n_txq);
 }
 
+/*
+ * What the device offers of the work of sending; a driver that would do it in software is not
+ * asked. A packet to be cut comes in many buffers.
+ */
+static void choose_tx_offloads(struct port *p, const struct rte_eth_dev_info *info)
+{
+	uint16_t segs = info->tx_desc_lim.nb_seg_max;
+
+	p->tx_offloads = info->tx_offload_capa & TX_OFFLOADS;
+	p->chains = p->tx_offloads & RTE_ETH_TX_OFFLOAD_MULTI_SEGS;
+	if (p->emulates)
+		p->tx_offloads &= ~(TX_SUMS | RTE_ETH_TX_OFFLOAD_TCP_TSO);
+	if (!p->chains || (p->tx_offloads & RTE_ETH_TX_OFFLOAD_TCP_CKSUM) == 0)
+		p->tx_offloads &= ~RTE_ETH_TX_OFFLOAD_TCP_TSO;
+	p->tso_segs = segs == 0 ? UINT16_MAX : segs;
+}
+
+/* net_tap, or a bond with one in it, whose offloads are its members'. */
+static bool is_emulator(const struct port *p, const struct rte_eth_dev_info *info)
+{
+	for (uint32_t i = 0; i < p->conf.n_members; i++)
+		if (strncmp(p->member_names[i], "net_tap", 7) == 0)
+			return true;
+	return strcmp(info->driver_name, "net_tap") == 0;
+}
+
 static int configure(struct net *net, struct port *p, const struct rte_eth_dev_info *info)
 {
 	uint8_t key[HASH_RSS_KEY_MAX];
@@ -176,8 +205,7 @@ static int configure(struct net *net, struct port *p, const struct rte_eth_dev_i
 
 	choose_queues(net, p, info);
 	p->rx_offloads = info->rx_offload_capa & RX_OFFLOADS;
-	p->tx_offloads = info->tx_offload_capa & TX_OFFLOADS;
-	p->emulates = strcmp(info->driver_name, "net_tap") == 0;
+	p->emulates = is_emulator(p, info);
 	if (p->emulates) /* it would sum in software, and we do that only where it is asked for */
 		p->rx_offloads &= ~RTE_ETH_RX_OFFLOAD_CHECKSUM;
 	/*
@@ -186,7 +214,7 @@ static int configure(struct net *net, struct port *p, const struct rte_eth_dev_i
 	 * (A bond cannot have it as a member: it takes no MAC.)
 	 */
 	p->lends = strcmp(info->driver_name, "net_ring") == 0;
-	p->chains = p->tx_offloads & RTE_ETH_TX_OFFLOAD_MULTI_SEGS;
+	choose_tx_offloads(p, info);
 	p->rss_hf = p->n_rxq > 1 ? info->flow_type_rss_offloads & RSS_WANTED : 0;
 	c.rxmode.offloads = p->rx_offloads;
 	c.txmode.offloads = p->tx_offloads;

@@ -7,7 +7,9 @@
  * Nothing of a packet is rewritten before it is certain to leave.
  */
 #include "net/error.h"
+#include "net/gso.h"
 #include "net/net.h"
+#include "net/offload.h"
 #include "net/park.h"
 #include "net/rewrite.h"
 #include "net/stage.h"
@@ -64,6 +66,37 @@ static void clamp_mss(struct worker *w, struct rte_mbuf *m, uint16_t mss)
 }
 
 /*
+ * A packet of ours of which something was left open: its device does that, or we. False: it was cut
+ * and has gone. What does not fit the link is closed whole, as a route may have changed.
+ */
+static bool leave_or_finish(struct worker *w, struct rte_mbuf *m, uint32_t index)
+{
+	const struct adj *a = &w->net->adj[index];
+	struct txlane *t = &w->tx[a->slot];
+	bool cut = gso_wanted(m);
+	uint8_t does = cut && m->nb_segs > t->segs ? 0 : t->does;
+	struct rte_mbuf *part[GSO_MAX];
+	uint16_t n;
+
+	if ((cut ? gso_len(m) : ip4_hdr_total_len(pkt_ip4(m))) > a->mtu) {
+		offload_finish(m);
+		return true;
+	}
+	if (offload_leave(m, does, a->l2_len)) {
+		t->open = 1;
+		return true;
+	}
+	if (!cut) {
+		offload_finish(m);
+		return true;
+	}
+	n = gso_cut(w, m, part);
+	for (uint16_t i = 0; i < n; i++)
+		rewrite_send(w, part[i], index);
+	return false;
+}
+
+/*
  * The unusual: true when the packet goes on to the plain rewrite, false when it has gone
  * elsewhere. ours: a packet of our own, which keeps its TTL and of which nobody is told.
  */
@@ -85,7 +118,9 @@ static __rte_always_inline bool odd_forward(
 		redirect(w, m, index);
 	if (a->mss != 0)
 		clamp_mss(w, m, a->mss);
-	if (ip4_hdr_total_len(ip) > a->mtu) {
+	if (ours && offload_is_open(m) && !leave_or_finish(w, m, index))
+		return false;
+	if (ip4_hdr_total_len(ip) > a->mtu && !(ours && gso_wanted(m))) {
 		if (ip4_hdr_dont_fragment(ip)) {
 			if (ours)
 				drop(w, m, DROP_FRAG_NEEDED);
@@ -117,6 +152,8 @@ static __rte_always_inline bool is_odd(
 
 	if (!ours)
 		below |= (ip->ttl - 2) | ((a->iface ^ pkt_iface(m)) - 1);
+	else
+		below |= -(int32_t)offload_is_open(m);
 	return below < 0;
 }
 

@@ -37,17 +37,9 @@ static struct rte_mbuf *cut(struct worker *w, const struct rte_mbuf *m, const un
 
 static void transmit(struct worker *w, struct rte_mbuf *f, uint32_t index)
 {
-	const struct adj *a = &w->net->adj[index];
-
 	w->books.originated++;
-	if (!rewrite_pad(f) || !rewrite(a, f)) {
-		drop(w, f, DROP_HEADROOM);
-		return;
-	}
-	w->count[COUNT_fragments_made]++;
-	w->adj_tx[index].packets++;
-	w->adj_tx[index].bytes += rte_pktmbuf_pkt_len(f);
-	tx_put(w, a->slot, f);
+	if (rewrite_send(w, f, index))
+		w->count[COUNT_fragments_made]++;
 }
 
 /* Sends m's fragments; false: some could not be made. */

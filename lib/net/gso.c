@@ -2,14 +2,14 @@
 /* rte_gso cuts and numbers; it leaves the checksums to whoever calls it, which is us. */
 #include "net/gso.h"
 
-#include "net/chain.h"
+#include "net/offload.h"
 #include "net/pkt.h"
 #include "wire/tcp_hdr.h"
 
 #include <rte_ethdev.h>
 #include <rte_gso.h>
 
-/* What TSO asks for: the pseudo-header's sum without a length, and no IPv4 checksum. */
+/* What TSO asks for: the pseudo-header's sum without a length. */
 void gso_mark(struct rte_mbuf *m, uint16_t tcp_len, uint16_t mss)
 {
 	struct ip4_hdr *ip = pkt_ip4(m);
@@ -19,22 +19,18 @@ void gso_mark(struct rte_mbuf *m, uint16_t tcp_len, uint16_t mss)
 	m->l3_len = ip4_hdr_len(ip);
 	m->l4_len = tcp_len;
 	m->tso_segsz = mss;
-	m->ol_flags |= RTE_MBUF_F_TX_TCP_SEG | RTE_MBUF_F_TX_IPV4 | RTE_MBUF_F_TX_IP_CKSUM;
-	ip->csum = 0;
+	m->ol_flags |= RTE_MBUF_F_TX_TCP_SEG | RTE_MBUF_F_TX_IPV4;
 	tcp->csum = (be16)~csum_fold(ip4_hdr_pseudo(ip, 0));
 }
 
-static void put_sums(struct rte_mbuf *m)
+/* What the link will pad is one buffer: behind the data that a piece refers to come others' data.
+ */
+static void finish_piece(struct rte_mbuf *m)
 {
-	struct ip4_hdr *ip = pkt_ip4(m);
-	uint16_t len = (uint16_t)ip4_hdr_payload_len(ip);
-	struct tcp_hdr *tcp = pkt_l4(m);
-	uint32_t at = ETH_HDR_LEN + ip4_hdr_len(ip);
-
-	ip4_hdr_csum_set(ip);
-	tcp->csum = 0;
-	tcp->csum = csum_fold(chain_csum(m, at, len, ip4_hdr_pseudo(ip, len)));
-	m->ol_flags = 0;
+	if (unlikely(m->pkt_len < ETH_MIN_FRAME))
+		rte_pktmbuf_linearize(m);
+	ip4_hdr_csum_set(pkt_ip4(m));
+	offload_finish(m);
 	m->port = PKT_ORIGIN;
 }
 
@@ -57,6 +53,6 @@ uint16_t gso_cut(struct worker *w, struct rte_mbuf *m, struct rte_mbuf *out[GSO_
 		w->books.originated += (uint32_t)n - 1;
 	}
 	for (int i = 0; i < n; i++)
-		put_sums(out[i]);
+		finish_piece(out[i]);
 	return (uint16_t)n;
 }

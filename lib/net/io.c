@@ -6,6 +6,7 @@
 #include "net/arp.h"
 #include "net/chain.h"
 #include "net/net.h"
+#include "net/offload.h"
 #include "net/park.h"
 #include "net/reasm.h"
 #include "net/stage.h"
@@ -71,6 +72,7 @@ static void handed_in(struct worker *w, struct rte_mbuf *m)
 	uint32_t dst;
 
 	if (m->port & PKT_TX) {
+		w->tx[pkt_iface(m)].open |= offload_is_open(m);
 		tx_put(w, pkt_iface(m), m);
 		return;
 	}
@@ -183,6 +185,7 @@ static void tx_by_other(struct worker *w, uint16_t slot, uint16_t via)
 	}
 	t->n = 0;
 	t->bytes = 0;
+	t->open = 0;
 }
 
 /* For devices that take no chains: each becomes one buffer, or is dropped. */
@@ -210,6 +213,25 @@ static void make_linear(struct worker *w, struct txlane *t)
 	t->n = n;
 }
 
+/* Drivers look at packets that leave work to them before they take them, and may refuse some. */
+static void show_driver(struct worker *w, struct txlane *t)
+{
+	uint16_t n = 0;
+
+	for (uint16_t at = 0, ok; at < t->n; at++) {
+		ok = rte_eth_tx_prepare(t->device, t->queue, t->pkt + at, t->n - at);
+		memmove(t->pkt + n, t->pkt + at, ok * sizeof(t->pkt[0]));
+		n += ok;
+		at += ok;
+		if (at == t->n)
+			break;
+		t->bytes -= rte_pktmbuf_pkt_len(t->pkt[at]);
+		drop(w, t->pkt[at], DROP_TX_REFUSED);
+	}
+	t->n = n;
+	t->open = 0;
+}
+
 void tx_flush(struct worker *w, uint16_t slot)
 {
 	struct txlane *t = &w->tx[slot];
@@ -221,6 +243,8 @@ void tx_flush(struct worker *w, uint16_t slot)
 	}
 	if (unlikely(t->linear))
 		make_linear(w, t);
+	if (unlikely(t->open) && t->ready)
+		show_driver(w, t);
 	if (likely(t->ready))
 		sent = rte_eth_tx_burst(t->device, t->queue, t->pkt, t->n);
 	for (uint16_t i = sent; i < t->n; i++) {

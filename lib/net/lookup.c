@@ -11,6 +11,7 @@
 #include "base/hash.h"
 #include "net/error.h"
 #include "net/net.h"
+#include "net/offload.h"
 #include "net/park.h"
 #include "net/rewrite.h"
 #include "net/stage.h"
@@ -199,6 +200,8 @@ static void divert_out(struct worker *w, struct rte_mbuf *m, uint32_t dst, fib_e
 			lane_put(&w->fwd_out, m, group_member(w, index, m));
 		return;
 	case FIB_LOCAL:
+		if (offload_is_open(m)) /* no device will close it */
+			offload_finish(m);
 		again(w, m);
 		return;
 	case FIB_BLACKHOLE:

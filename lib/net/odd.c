@@ -9,6 +9,7 @@
 #include "net/chain.h"
 #include "net/error.h"
 #include "net/net.h"
+#include "net/offload.h"
 #include "net/options.h"
 #include "net/port.h"
 #include "net/stage.h"
@@ -94,20 +95,15 @@ static bool pull_up(struct rte_mbuf *m, uint32_t need)
 static void complete_csum(struct rte_mbuf *m)
 {
 	const struct ip4_hdr *ip = pkt_ip4(m);
-	uint32_t at = ETH_HDR_LEN + ip4_hdr_len(ip), length = ip4_hdr_payload_len(ip);
+	uint32_t at = ETH_HDR_LEN + ip4_hdr_len(ip);
 	uint32_t place = ip->proto == IP4_PROTO_TCP ? 16 : 6;
-	uint16_t sum;
 
 	m->ol_flags &= ~RTE_MBUF_F_RX_L4_CKSUM_MASK;
 	if (ip->proto != IP4_PROTO_TCP && ip->proto != IP4_PROTO_UDP)
 		return;
 	if (m->data_len < at + place + 2 || ip4_hdr_is_fragment(ip))
 		return;
-	store16(rte_pktmbuf_mtod_offset(m, void *, at + place), 0);
-	sum = csum_fold(chain_csum(m, at, length, ip4_hdr_pseudo(ip, (uint16_t)length)));
-	if (sum == 0 && ip->proto == IP4_PROTO_UDP) /* RFC 768: zero would mean "no checksum" */
-		sum = 0xffff;
-	store16(rte_pktmbuf_mtod_offset(m, void *, at + place), sum);
+	offload_sum(m);
 }
 
 static bool group_has(const struct net *net, uint32_t index, uint16_t iface)

@@ -10,6 +10,7 @@
 #include "device.h"
 #include "ifaces.h"
 #include "net/net.h"
+#include "net/offload.h"
 #include "net/route.h"
 #include "wire/eth_hdr.h"
 
@@ -298,6 +299,26 @@ static void give_rxqs(struct net *net)
 	}
 }
 
+/* What its device does of packets that we send. */
+static uint8_t does_of(const struct port *p)
+{
+	static const struct {
+		uint64_t offload;
+		uint8_t does;
+	} all[] = {
+		{RTE_ETH_TX_OFFLOAD_TCP_CKSUM, OFFLOAD_TCP_SUM},
+		{RTE_ETH_TX_OFFLOAD_UDP_CKSUM, OFFLOAD_UDP_SUM},
+		{RTE_ETH_TX_OFFLOAD_IPV4_CKSUM, OFFLOAD_IP4_SUM},
+		{RTE_ETH_TX_OFFLOAD_TCP_TSO, OFFLOAD_TSO},
+	};
+	uint8_t does = 0;
+
+	for (size_t i = 0; i < RTE_DIM(all); i++)
+		if (p->tx_offloads & all[i].offload)
+			does |= all[i].does;
+	return does;
+}
+
 /* Each worker's way to the port: a queue of its own, or a worker that has one. */
 static void give_txq(struct net *net, const struct port *p)
 {
@@ -310,6 +331,8 @@ static void give_txq(struct net *net, const struct port *p)
 		t->via = turn < p->n_txq ? -1 : (int8_t)((p->first + t->queue) % net->n_workers);
 		t->linear = !p->chains;
 		t->pulse = p->conf.n_members > 0;
+		t->does = does_of(p);
+		t->segs = p->tso_segs;
 		t->ready = 1;
 		if (net->worker[i]->n_slots <= p->slot)
 			net->worker[i]->n_slots = p->slot + 1;
@@ -510,6 +533,16 @@ void port_close_all(struct net *net)
 	net->ports = NULL;
 }
 
+#define SUMS (OFFLOAD_TCP_SUM | OFFLOAD_UDP_SUM)
+
+/* Who does some of the work of sending. */
+static const char *tx_work(const struct port *p, uint8_t work)
+{
+	if ((does_of(p) & work) == work)
+		return "device";
+	return p->emulates ? "software (its driver would emulate it)" : "software";
+}
+
 uint32_t port_offloads(const struct port *p, struct port_work works[PORT_WORKS])
 {
 	const char *device = p->emulates ? "device (emulated by its driver)" : "device";
@@ -518,7 +551,9 @@ uint32_t port_offloads(const struct port *p, struct port_work works[PORT_WORKS])
 
 	works[n++] = (struct port_work){"rx IPv4 checksum", "software"};
 	works[n++] = (struct port_work){"rx UDP and TCP checksum", sums ? device : "software"};
-	works[n++] = (struct port_work){"tx checksums", "software"};
+	works[n++] = (struct port_work){"tx IPv4 checksum", "software"};
+	works[n++] = (struct port_work){"tx UDP and TCP checksum", tx_work(p, SUMS)};
+	works[n++] = (struct port_work){"cutting TCP data to segments", tx_work(p, OFFLOAD_TSO)};
 	works[n++] = (struct port_work){"VLAN tags", "software"};
 	works[n++] = (struct port_work){"jumbo frames in several buffers",
 		p->rx_offloads & RTE_ETH_RX_OFFLOAD_SCATTER ? device : "no"};

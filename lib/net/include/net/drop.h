@@ -84,6 +84,7 @@
 	X(LOCAL_GROUP, "a service does not answer what came by broadcast or multicast") \
 	/* sending */ \
 	X(TX_FULL, "transmit queue was full") \
+	X(TX_REFUSED, "the driver refused the packet: it cannot sum or cut it (rte_eth_tx_prepare)") \
 	X(TX_PORT_GONE, "port was removed or is down") \
 	X(NO_BUFFER, "no buffer for a packet of our own") \
 	X(HEADROOM, "no room before the packet for its new header") \

@@ -18,6 +18,12 @@ static inline bool gso_wanted(const struct rte_mbuf *m)
 	return (m->ol_flags & RTE_MBUF_F_TX_TCP_SEG) != 0;
 }
 
+/* The IPv4 length of the longest segment. */
+static inline uint32_t gso_len(const struct rte_mbuf *m)
+{
+	return m->l3_len + m->l4_len + m->tso_segsz;
+}
+
 /* Marks m, an IPv4 packet of TCP whose TCP header has tcp_len bytes, to be cut every `mss`. */
 void gso_mark(struct rte_mbuf *m, uint16_t tcp_len, uint16_t mss);
 

@@ -79,6 +79,7 @@ struct port {
 	uint16_t *vlan_iface; /* [4096] interface of a VLAN id, 0 = none; NULL without VLANs;
 				 workers: r */
 	uint64_t rx_offloads, tx_offloads; /* in force */
+	uint16_t tso_segs;		   /* buffers that a packet to be cut may have */
 	uint64_t rss_hf;		   /* 0 = no RSS */
 	bool rss_trusted; /* its RSS and RETA agree with net->owner: steer may skip it; workers: r
 			   */
@@ -125,7 +126,7 @@ struct port_work {
 	const char *what; /* "rx IPv4 checksum" */
 	const char *who;  /* "device", "software", "device (emulated by the driver)" */
 };
-#define PORT_WORKS 8
+#define PORT_WORKS 10
 uint32_t port_offloads(const struct port *p, struct port_work works[PORT_WORKS]);
 
 #endif

@@ -4,6 +4,7 @@
 #define NET_REWRITE_H
 
 #include "net/adj.h"
+#include "net/net.h"
 #include "net/pkt.h"
 
 #include <stdbool.h>
@@ -48,6 +49,24 @@ static inline bool rewrite_pad(struct rte_mbuf *m)
 	if (tail == NULL)
 		return false;
 	memset(tail, 0, missing);
+	return true;
+}
+
+/*
+ * Sends m, of which nothing is left to do, by an adjacency; for stages that make many of one.
+ * False: there was no room for its header, and it is dropped. Takes ownership.
+ */
+static inline bool rewrite_send(struct worker *w, struct rte_mbuf *m, uint32_t index)
+{
+	const struct adj *a = &w->net->adj[index];
+
+	if (!rewrite_pad(m) || !rewrite(a, m)) {
+		drop(w, m, DROP_HEADROOM);
+		return false;
+	}
+	w->adj_tx[index].packets++;
+	w->adj_tx[index].bytes += rte_pktmbuf_pkt_len(m);
+	tx_put(w, a->slot, m);
 	return true;
 }
 

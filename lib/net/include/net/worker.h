@@ -121,6 +121,9 @@ struct txlane {
 	uint8_t ready;	 /* control: w, worker: r; the port exists */
 	uint8_t linear;	 /* control: w, worker: r; the device takes no mbuf chains */
 	uint8_t pulse;	 /* control: w, worker: r; a bond: it sends its LACP when it is called */
+	uint8_t does;	 /* control: w, worker: r; OFFLOAD_...: what the device does of ours */
+	uint8_t open;	 /* of what it holds, something is left to the device */
+	uint16_t segs;	 /* control: w, worker: r; buffers of a packet that the device cuts */
 	int8_t via; /* control: w, worker: r; worker that owns a queue of the port, -1 = self */
 	struct pair_count sent;
 	struct rte_mbuf *pkt[TX_LANE];

@@ -1,0 +1,121 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* What is asked of devices, by what they offer: one of DPDK's own, whose offers are made up here.
+ */
+#include "net/offload.h"
+#include "port_bed.h"
+
+/* What a device offers beside what it has, and what was asked of it. */
+static struct {
+	uint64_t offers;
+	uint64_t asked;
+	uint16_t segs;
+	bool taps; /* its driver is net_tap */
+} nic;
+
+int __real_rte_eth_dev_info_get(uint16_t id, struct rte_eth_dev_info *info);
+int __wrap_rte_eth_dev_info_get(uint16_t id, struct rte_eth_dev_info *info);
+int __wrap_rte_eth_dev_info_get(uint16_t id, struct rte_eth_dev_info *info)
+{
+	int rc = __real_rte_eth_dev_info_get(id, info);
+
+	if (nic.offers == 0)
+		return rc;
+	info->tx_offload_capa = nic.offers;
+	info->tx_desc_lim.nb_seg_max = nic.segs;
+	if (nic.taps)
+		info->driver_name = "net_tap";
+	return rc;
+}
+
+int __real_rte_eth_dev_configure(
+	uint16_t id, uint16_t rxqs, uint16_t txqs, const struct rte_eth_conf *c);
+int __wrap_rte_eth_dev_configure(
+	uint16_t id, uint16_t rxqs, uint16_t txqs, const struct rte_eth_conf *c);
+int __wrap_rte_eth_dev_configure(
+	uint16_t id, uint16_t rxqs, uint16_t txqs, const struct rte_eth_conf *c)
+{
+	struct rte_eth_conf really = *c;
+
+	nic.asked = c->txmode.offloads;
+	really.txmode.offloads &= nic.offers == 0 ? UINT64_MAX : 0;
+	return __real_rte_eth_dev_configure(id, rxqs, txqs, &really);
+}
+
+#define CHAINS RTE_ETH_TX_OFFLOAD_MULTI_SEGS
+#define IP4    RTE_ETH_TX_OFFLOAD_IPV4_CKSUM
+#define TCP    RTE_ETH_TX_OFFLOAD_TCP_CKSUM
+#define UDP    RTE_ETH_TX_OFFLOAD_UDP_CKSUM
+#define TSO    RTE_ETH_TX_OFFLOAD_TCP_TSO
+#define ALL    (CHAINS | IP4 | TCP | UDP | TSO)
+
+static const struct {
+	const char *name;
+	uint64_t offers, asked;
+	uint16_t segs, want_segs;
+	bool taps;
+	uint8_t does;
+	const char *sums, *cuts; /* what the start-up table says */
+} nics[] = {
+	{"all", ALL | RTE_ETH_TX_OFFLOAD_SECURITY, ALL, 40, 40, false, 15, "device", "device"},
+	{"no limit", ALL, ALL, 0, UINT16_MAX, false, 15, "device", "device"},
+	{"chains alone", CHAINS, CHAINS, 8, 8, false, 0, "software", "software"},
+	{"virtio", CHAINS | TCP | UDP, CHAINS | TCP | UDP, 8, 8, false,
+		OFFLOAD_TCP_SUM | OFFLOAD_UDP_SUM, "device", "software"},
+	{"half of the sums", CHAINS | TCP, CHAINS | TCP, 8, 8, false, OFFLOAD_TCP_SUM, "software",
+		"software"},
+	{"TSO without chains", TCP | UDP | TSO, TCP | UDP, 8, 8, false,
+		OFFLOAD_TCP_SUM | OFFLOAD_UDP_SUM, "device", "software"},
+	{"TSO without sums", CHAINS | TSO, CHAINS, 8, 8, false, 0, "software", "software"},
+	{"a TAP", ALL, CHAINS, 40, 40, true, 0, "software (its driver would emulate it)",
+		"software (its driver would emulate it)"},
+};
+
+static const char *who(const struct port *p, const char *what)
+{
+	struct port_work works[PORT_WORKS];
+	uint32_t n = port_offloads(p, works);
+
+	for (uint32_t i = 0; i < n; i++)
+		if (strcmp(works[i].what, what) == 0)
+			return works[i].who;
+	fail_msg("no row %s", what);
+	return NULL;
+}
+
+/* Asked of a device is what it has and does not merely emulate; workers and operators are told. */
+static void test_what_devices_do_of_sending(void **state)
+{
+	(void)state;
+	for (size_t i = 0; i < RTE_DIM(nics); i++) {
+		const struct port *p;
+
+		nic.offers = nics[i].offers;
+		nic.segs = nics[i].segs;
+		nic.taps = nics[i].taps;
+		device(0, "lan", "net_null0", 0xc61200fe);
+		apply(1);
+		p = port_by_name(net, "lan");
+		if (nic.asked != nics[i].asked)
+			fail_msg("%s: asked for %#" PRIx64, nics[i].name, nic.asked);
+		for (int w = 0; w < WORKERS; w++) {
+			assert_int_equal(net->worker[w]->tx[p->slot].does, nics[i].does);
+			assert_int_equal(net->worker[w]->tx[p->slot].segs, nics[i].want_segs);
+			assert_int_equal(
+				net->worker[w]->tx[p->slot].linear, (nics[i].offers & CHAINS) == 0);
+		}
+		assert_string_equal(who(p, "tx UDP and TCP checksum"), nics[i].sums);
+		assert_string_equal(who(p, "cutting TCP data to segments"), nics[i].cuts);
+		apply(0);
+		epoch_drain(net->epoch);
+	}
+	nic.offers = 0;
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		T(test_what_devices_do_of_sending),
+	};
+
+	return port_bed() ? cmocka_run_group_tests(tests, NULL, NULL) : 1;
+}

@@ -8,6 +8,8 @@
  * every byte.
  */
 #include "measure.h"
+#include "net/gso.h"
+#include "net/offload.h"
 #include "net/pkt.h"
 #include "net/worker.h"
 #include "tcp/tcp.h"
@@ -53,6 +55,8 @@ struct row {
 	uint32_t connections;
 	bool trusted; /* the checksums are known to be good */
 	uint32_t turn;
+	struct tcp_leave leave; /* of what is sent, to whoever sends it */
+	bool software;		/* and that is us */
 };
 
 static void must(bool ok, const char *what)
@@ -109,10 +113,18 @@ static int route(void *arg, uint32_t remote, uint32_t *local, uint16_t *mtu)
 	return 0;
 }
 
-static void open_stack(uint32_t connections, const struct tcp_ops *ops)
+static struct tcp_leave leave(void *arg, uint32_t remote)
+{
+	const struct row *r = arg;
+
+	(void)remote;
+	return r->leave;
+}
+
+static void open_stack(uint32_t connections, const struct tcp_ops *ops, struct row *r)
 {
 	static const uint64_t seed[4] = {1, 2, 3, 4};
-	const struct tcp_env env = {.route = route};
+	const struct tcp_env env = {.route = route, .leave = leave, .arg = r};
 	struct tcp_settings set = tcp_settings_default;
 	struct tcp_limits limits = tcp_limits_default;
 
@@ -302,7 +314,7 @@ static void bench_receive(struct gbench *b, void *arg)
 	struct row *r = arg;
 	uint64_t before;
 
-	open_stack(r->connections, &sink);
+	open_stack(r->connections, &sink, r);
 	open_all(r->connections);
 	greet_all();
 	before = bench.w->books.consumed;
@@ -344,7 +356,7 @@ static void bench_requests(struct gbench *b, void *arg)
 {
 	struct row *r = arg;
 
-	open_stack(r->connections, &service);
+	open_stack(r->connections, &service, r);
 	open_all(r->connections);
 	bench.answers = 0;
 	measure_slices(b, request_slice, prepare_requests, r);
@@ -402,7 +414,7 @@ static void bench_connections(struct gbench *b, void *arg)
 {
 	struct tcp_usage u;
 
-	open_stack(1024, &service);
+	open_stack(1024, &service, arg);
 	bench.peers = calloc(BURST, sizeof(*bench.peers));
 	measure_slices(b, connection_slice, between_connections, arg);
 	tcp_clock(bench.t, bench.now_us);
@@ -446,24 +458,47 @@ static void acknowledge(void *arg)
 	ready[0][0] = segment(p, TCP_ACK, 0, 65535, true);
 }
 
+/* As stage_forward_out does for a port that neither sums nor cuts. */
+static void cut_all(void)
+{
+	struct rte_mbuf *whole[RTE_DIM(bench.out)];
+	uint32_t n = bench.n_out;
+
+	memcpy(whole, bench.out, n * sizeof(whole[0]));
+	bench.n_out = 0;
+	for (uint32_t i = 0; i < n; i++) {
+		struct rte_mbuf **to = bench.out + bench.n_out;
+
+		must(bench.n_out + GSO_MAX <= RTE_DIM(bench.out), "too many segments");
+		if (gso_wanted(whole[i])) {
+			bench.n_out += gso_cut(bench.w, whole[i], to);
+			continue;
+		}
+		if (offload_is_open(whole[i]))
+			offload_finish(whole[i]);
+		to[0] = whole[i];
+		bench.n_out++;
+	}
+}
+
 /* An acknowledgement of all lets a window of segments go; their end on the wire counts, too. */
 static uint64_t send_slice(void *arg)
 {
-	uint64_t sent;
+	uint64_t before = bench.w->count[COUNT_tcp_segments_out];
 
-	(void)arg;
 	pass(ready[0], 1);
-	sent = bench.n_out;
+	if (((const struct row *)arg)->software)
+		cut_all();
 	for (uint32_t i = 0; i + 1 < bench.n_out; i++)
 		rte_pktmbuf_free(bench.out[i]);
 	bench.out[0] = bench.out[bench.n_out - 1];
 	bench.n_out = 1;
-	return sent;
+	return bench.w->count[COUNT_tcp_segments_out] - before;
 }
 
 static void bench_send(struct gbench *b, void *arg)
 {
-	open_stack(16, &sink);
+	open_stack(16, &sink, arg);
 	open_all(1);
 	block = rte_pktmbuf_alloc(bench.pool);
 	memset(rte_pktmbuf_append(block, SEGMENT), 'b', SEGMENT);
@@ -482,7 +517,10 @@ static void bench_send(struct gbench *b, void *arg)
 int main(int argc, char **argv)
 {
 	static struct row one = {1, true, 0}, sums = {1, false, 0}, many = {100000, true, 0},
-			  requests = {4096, true, 0}, full = {10000000, true, 0}, none;
+			  requests = {4096, true, 0}, full = {10000000, true, 0}, none,
+			  later = {.leave = {0, true}, .software = true},
+			  cut = {.leave = {64000, false}, .software = true},
+			  summed = {.leave = {0, true}}, tso = {.leave = {64000, true}};
 
 	measure_eal(256);
 	bench.pool = rte_pktmbuf_pool_create("segments", 32767, 512, 0, 2048 + 128, 0);
@@ -500,6 +538,10 @@ int main(int argc, char **argv)
 	gbench_add("tcp/receive 1460, checksum in software/millrace", bench_receive, &sums);
 	gbench_add("tcp/receive 1460, 10000000 connections/millrace", bench_receive, &full);
 	gbench_add("tcp/send 1460, checksum in software/millrace", bench_send, &none);
+	gbench_add("tcp/send 1460, summed before sending/millrace", bench_send, &later);
+	gbench_add("tcp/send 1460, cut in software/millrace", bench_send, &cut);
+	gbench_add("tcp/send 1460, the device sums/millrace", bench_send, &summed);
+	gbench_add("tcp/send 1460, the device cuts/millrace", bench_send, &tso);
 	gbench_add("tcp/request and answer of 64/millrace", bench_requests, &requests);
 	gbench_add("tcp/connect, request, answer, close/millrace", bench_connections, &none);
 	return gbench_run(argc, argv);

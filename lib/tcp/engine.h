@@ -471,7 +471,17 @@ struct say {
 	struct rte_mbuf *m; /* the data's buffer; NULL: none */
 	uint32_t skip;
 	uint8_t flags;
+	bool leave_sum; /* over data that are sent by reference */
 };
+
+/* Segments of len bytes of data, or of none. */
+static inline uint32_t segment_count(const struct tcp_conn *c, uint32_t len)
+{
+	return len > c->mss ? (len + c->mss - 1) / c->mss : 1;
+}
+
+/* Up to here data are copied behind the header: one buffer goes out, not two. */
+#define SEGMENT_COPIED 256
 
 /* A segment of c, everything acknowledged and announced in it; NULL: no buffer. */
 struct rte_mbuf *segment_write(struct tcp *t, struct tcp_conn *c, const struct say *s);

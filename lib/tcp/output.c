@@ -5,20 +5,23 @@
  */
 #include "engine.h"
 
+#include "net/gso.h"
+
 struct out {
 	struct rte_mbuf **pkt;
 	uint32_t n;
-	uint32_t max;
+	uint32_t left; /* segments that there is room for */
 };
 
 /* False: no room, or no buffer. */
 static bool put(struct tcp *t, struct tcp_conn *c, struct out *o, const struct say *s)
 {
-	struct rte_mbuf *m = o->n < o->max ? segment_write(t, c, s) : NULL;
+	struct rte_mbuf *m = o->left > 0 ? segment_write(t, c, s) : NULL;
 
 	if (m == NULL)
 		return false;
 	o->pkt[o->n++] = m;
+	o->left -= segment_count(c, s->len);
 	return true;
 }
 
@@ -164,14 +167,16 @@ static void record(struct tcp *t, struct tcp_conn *c, uint32_t len, uint8_t flag
  * flags: SENT_SYN, SENT_FIN or 0. What is longer than a segment goes as one packet, to be cut
  * later, and is remembered by segment. False: no room.
  */
-static bool send_new(struct tcp *t, struct tcp_conn *c, struct out *o, uint32_t len, uint8_t flags)
+static bool send_new(struct tcp *t, struct tcp_conn *c, struct out *o, uint32_t len, uint8_t flags,
+	bool leave_sum)
 {
 	struct tcp_flight *f = c->flight;
 	struct say s = {.seq = c->snd_nxt,
 		.len = len,
 		.m = f->cursor,
 		.skip = f->cursor_skip,
-		.flags = TCP_ACK};
+		.flags = TCP_ACK,
+		.leave_sum = leave_sum};
 
 	if (flags & SENT_SYN)
 		s.flags = syn_flags(t, c);
@@ -224,16 +229,31 @@ static enum verdict may_send(const struct tcp_conn *c, bool force, uint32_t *len
 	return idle ? VERDICT_HOLD : VERDICT_WAIT;
 }
 
-/* Full segments that may go at once, as one packet: whole ones, so that Nagle sees no difference.
+/* What is left to whoever sends; not asked where it makes no difference. */
+static struct tcp_leave leave_of(const struct tcp *t, const struct tcp_conn *c)
+{
+	struct tcp_leave l = {0};
+
+	if (t->env.leave != NULL && c->flight->queued_end - c->snd_nxt > SEGMENT_COPIED)
+		l = t->env.leave(t->env.arg, from_be32(c->key.remote));
+	l.burst = RTE_MIN(l.burst, (uint32_t)GSO_MAX * c->mss);
+	return l;
+}
+
+/*
+ * Full segments that may go at once, as one packet: whole ones, so that Nagle sees no difference.
+ * What only one of them may say (CWR), or each in its own way (URG), goes in one of its own.
  */
-static uint32_t together(const struct tcp *t, const struct tcp_conn *c)
+static uint32_t together(const struct tcp_conn *c, uint32_t burst)
 {
 	const struct tcp_flight *f = c->flight;
 	uint32_t most = f->queued_end - c->snd_nxt, pipe = flight_pipe(c, f);
 
+	if ((c->wants & CWR_DUE) || seq_gt(c->snd_up, c->snd_nxt))
+		return c->mss;
 	most = RTE_MIN(most, c->snd_una + c->snd_wnd - c->snd_nxt);
 	most = RTE_MIN(most, c->cwnd > pipe ? c->cwnd - pipe : 0);
-	most = RTE_MIN(most, (uint32_t)t->set.burst_max);
+	most = RTE_MIN(most, burst);
 	return RTE_MAX(most / c->mss, 1u) * c->mss;
 }
 
@@ -242,6 +262,7 @@ static bool send_data(struct tcp *t, struct tcp_conn *c, struct out *o, bool *se
 {
 	struct tcp_flight *f = c->flight;
 	bool force = f->tlp_send == 1 || f->override;
+	struct tcp_leave leave = leave_of(t, c);
 	uint32_t len;
 
 	while (seq_lt(c->snd_nxt, f->queued_end)) {
@@ -252,12 +273,12 @@ static bool send_data(struct tcp *t, struct tcp_conn *c, struct out *o, bool *se
 			f->held = v == VERDICT_HOLD;
 			return true;
 		}
-		if (len == c->mss && t->set.burst_max > len)
-			len = together(t, c);
+		if (len == c->mss && leave.burst > len)
+			len = together(c, RTE_MIN(leave.burst, o->left * c->mss));
 		if (!flight_reserve(f, len / c->mss + 1))
 			len = RTE_MIN(len, (uint32_t)c->mss);
 		last = c->snd_nxt + len == f->queued_end;
-		if (!send_new(t, c, o, len, last && wants_fin(c) ? SENT_FIN : 0))
+		if (!send_new(t, c, o, len, last && wants_fin(c) ? SENT_FIN : 0, leave.sums))
 			return false;
 		*sent = true;
 		force = false;
@@ -281,7 +302,7 @@ static bool send_fin(struct tcp *t, struct tcp_conn *c, struct out *o, bool *sen
 		return true;
 	}
 	*sent = true;
-	return send_new(t, c, o, 0, SENT_FIN);
+	return send_new(t, c, o, 0, SENT_FIN, false);
 }
 
 /* An octet beyond a closed window (RFC 9293 3.8.6.1): new once, then the same again. */
@@ -296,7 +317,7 @@ static bool send_probe(struct tcp *t, struct tcp_conn *c, struct out *o)
 	if (!data && !wants_fin(c))
 		return true;
 	t->w->count[COUNT_tcp_window_probes]++;
-	return send_new(t, c, o, data, data ? 0 : SENT_FIN);
+	return send_new(t, c, o, data, data ? 0 : SENT_FIN, false);
 }
 
 static bool send_all(struct tcp *t, struct tcp_conn *c, struct out *o)
@@ -312,7 +333,7 @@ static bool send_all(struct tcp *t, struct tcp_conn *c, struct out *o)
 	if (f != NULL && f->lost > 0 && !repair(t, c, o, &first))
 		return false;
 	if (state_is_half_open(c->state)) {
-		if (f != NULL && f->n == 0 && !send_new(t, c, o, 0, SENT_SYN))
+		if (f != NULL && f->n == 0 && !send_new(t, c, o, 0, SENT_SYN, false))
 			return false;
 	} else {
 		if (f != NULL && f->window_probe && !send_probe(t, c, o))
@@ -390,7 +411,7 @@ static bool write_loose(struct tcp *t, struct out *o)
 {
 	uint32_t n = 0;
 
-	while (n < t->n_loose && o->n < o->max) {
+	for (; n < t->n_loose && o->left > 0; o->left--) {
 		struct rte_mbuf *m = segment_loose(t, &t->loose[n++]);
 
 		if (m != NULL)
@@ -403,7 +424,7 @@ static bool write_loose(struct tcp *t, struct out *o)
 
 uint32_t tcp_output(struct tcp *t, struct rte_mbuf **pkt, uint32_t max)
 {
-	struct out o = {pkt, 0, max};
+	struct out o = {.pkt = pkt, .left = max};
 
 	if (t->n_loose > 0 && !write_loose(t, &o))
 		return o.n;

@@ -1,17 +1,16 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
  * How a segment is written: headers, options, the window; data by reference, or copied where that
- * is cheaper. Its checksum is computed here, in software.
+ * is cheaper. What was copied is summed here, while it is at hand; what was not is left to whoever
+ * sends, where the stack's surroundings see to that.
  */
 #include "engine.h"
 
 #include "net/chain.h"
 #include "net/gso.h"
+#include "net/offload.h"
 
 #include <string.h>
-
-/* Up to here data are copied behind the header: one buffer goes out, not two. */
-#define COPY_UPTO 256
 
 /* --- the window --- */
 
@@ -119,7 +118,7 @@ static bool put_data(struct tcp *t, struct rte_mbuf *m, const struct say *s)
 
 	if (s->len == 0)
 		return true;
-	if (s->len <= COPY_UPTO) {
+	if (s->len <= SEGMENT_COPIED) {
 		copy(rte_pktmbuf_append(m, (uint16_t)s->len), s->m, s->skip, s->len);
 		return true;
 	}
@@ -139,10 +138,12 @@ struct address {
 	uint8_t ttl;
 	uint8_t tos;
 	uint16_t frag;
-	uint16_t cut_every; /* bytes of data in a segment; 0: it is one */
+	uint16_t segments;  /* that it will be cut to */
+	uint16_t cut_every; /* bytes of data in each */
+	bool leave_sum;
 };
 
-/* The headers before the options, which are there; and the checksum over all. */
+/* The headers before the options, which are there; and the checksum over all, or a mark. */
 static void put_headers(
 	struct tcp *t, struct rte_mbuf *m, const struct address *a, const struct tcp_fields *f)
 {
@@ -151,9 +152,12 @@ static void put_headers(
 	struct tcp_hdr *h = (struct tcp_hdr *)(ip + 1);
 	uint32_t sum;
 
+	t->w->ip_id += a->segments;
+	t->w->count[COUNT_tcp_segments_out] += a->segments;
 	ip4_hdr_build(ip, &(struct ip4_fields){
 				  .total_len = (uint16_t)(IP4_HDR_LEN + l4_len),
-				  .id = t->w->ip_id++, /* fresh for each (RFC 6864 4.3) */
+				  /* fresh for each (RFC 6864 4.3) */
+				  .id = (uint16_t)(t->w->ip_id - a->segments),
 				  .frag = a->frag,
 				  .tos = a->tos,
 				  .ttl = a->ttl,
@@ -162,8 +166,12 @@ static void put_headers(
 				  .dst = from_be32(a->key->remote),
 			  });
 	tcp_hdr_build(h, f);
-	if (a->cut_every != 0) { /* the checksums are whose who cuts */
+	if (a->segments > 1) { /* the checksums are whose who cuts */
 		gso_mark(m, (uint16_t)(TCP_HDR_LEN + f->opt_len), a->cut_every);
+		return;
+	}
+	if (a->leave_sum && m->nb_segs > 1) {
+		offload_mark(m);
 		return;
 	}
 	sum = ip4_hdr_pseudo(ip, l4_len);
@@ -233,11 +241,14 @@ struct rte_mbuf *segment_write(struct tcp *t, struct tcp_conn *c, const struct s
 		f.window = (uint16_t)RTE_MIN(c->rcv_buf, WINDOW_UNSCALED);
 	}
 	put_headers(t, m,
-		&(struct address){&c->key, c->ttl, tos_of(c, s),
-			t->set.path_mtu && !(c->wants & NO_DF) ? IP4_DF : 0,
-			s->len > c->mss ? c->mss : 0},
+		&(struct address){.key = &c->key,
+			.ttl = c->ttl,
+			.tos = tos_of(c, s),
+			.frag = t->set.path_mtu && !(c->wants & NO_DF) ? IP4_DF : 0,
+			.segments = (uint16_t)segment_count(c, s->len),
+			.cut_every = c->mss,
+			.leave_sum = s->leave_sum},
 		&f);
-	t->w->count[COUNT_tcp_segments_out]++;
 	return m;
 }
 
@@ -259,7 +270,12 @@ struct rte_mbuf *segment_loose(struct tcp *t, const struct loose *l)
 		f.opt_len = (uint8_t)tcp_opt_write(opts, &l->opts);
 	p = rte_pktmbuf_append(m, (uint16_t)(ETH_HDR_LEN + IP4_HDR_LEN + TCP_HDR_LEN + f.opt_len));
 	memcpy(p + ETH_HDR_LEN + IP4_HDR_LEN + TCP_HDR_LEN, opts, f.opt_len);
-	put_headers(t, m, &(struct address){&l->key, l->ttl, l->tos, IP4_DF, 0}, &f);
-	t->w->count[COUNT_tcp_segments_out]++;
+	put_headers(t, m,
+		&(struct address){.key = &l->key,
+			.ttl = l->ttl,
+			.tos = l->tos,
+			.frag = IP4_DF,
+			.segments = 1},
+		&f);
 	return m;
 }

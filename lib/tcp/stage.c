@@ -5,41 +5,63 @@
 #include "base/hash.h"
 #include "net/lookup.h"
 #include "net/net.h"
+#include "net/offload.h"
 #include "tcp/table.h"
 #include "wire/icmp_hdr.h"
 
 #include <errno.h>
 #include <stdlib.h>
 
+#define BURST_MAX 64000 /* with every header that is no longer than a packet may be */
+
 #define HORIZON_US UINT64_C(1000000)
 #define VIEW_SLOTS 4096 /* places looked at for one view, taken or not */
 
-/* By the FIB, as stage_fib_out will send it. */
-static int route(void *arg, uint32_t remote, uint32_t *local, uint16_t *mtu)
+/* The interface to remote by the FIB, as stage_fib_out will send it; or -ENETUNREACH. */
+static int way_out(const struct worker *w, uint32_t remote)
 {
-	const struct worker *w = arg;
 	fib_entry e = fib4_lookup(w->net->fib, remote);
 	uint32_t index = fib_entry_index(e);
-	uint16_t iface;
 
 	switch (fib_entry_kind(e)) {
 	case FIB_FORWARD:
-		iface = w->net->adj[index].iface;
-		break;
+		return w->net->adj[index].iface;
 	case FIB_GLEAN:
 	case FIB_LOCAL:
-		iface = (uint16_t)index;
-		break;
+		return (int)index;
 	case FIB_GROUP:
-		iface = w->net->adj[w->net->group[index].member[0]].iface;
-		break;
+		return w->net->adj[w->net->group[index].member[0]].iface;
 	default:
 		return -ENETUNREACH;
 	}
+}
+
+static int route(void *arg, uint32_t remote, uint32_t *local, uint16_t *mtu)
+{
+	const struct worker *w = arg;
+	int iface = way_out(w, remote);
+
+	if (iface < 0)
+		return iface;
 	if (*local == 0)
 		*local = w->net->iface[iface].addr;
 	*mtu = w->net->iface[iface].mtu != 0 ? w->net->iface[iface].mtu : IP4_PACKET_MAX;
 	return *local == 0 ? -ENETUNREACH : 0;
+}
+
+/*
+ * Long packets for every link: where no device cuts them, we do that behind the last lookup, which
+ * costs less than segments of our own making (perf/bench_tcp). Not so a sum that is made later.
+ */
+static struct tcp_leave leave(void *arg, uint32_t remote)
+{
+	const struct worker *w = arg;
+	int iface = way_out(w, remote);
+
+	if (iface <= IFACE_LOOPBACK)
+		return (struct tcp_leave){0};
+	return (struct tcp_leave){.burst = BURST_MAX,
+		.sums = w->tx[w->net->iface[iface].slot].does & OFFLOAD_TCP_SUM};
 }
 
 static bool is_home(
@@ -54,7 +76,7 @@ static bool is_home(
 int tcp_attach(struct worker *w, const struct tcp_settings *s, const struct tcp_limits *l,
 	const uint64_t seed[4])
 {
-	const struct tcp_env env = {.route = route, .is_home = is_home, .arg = w};
+	const struct tcp_env env = {.route = route, .is_home = is_home, .leave = leave, .arg = w};
 
 	w->stack = tcp_new(w, s, l, &env, seed);
 	w->view = calloc(1, sizeof(*w->view));

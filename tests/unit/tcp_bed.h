@@ -28,7 +28,8 @@ struct bed {
 	struct tcp *t;
 	struct rte_mempool *pool;
 	uint16_t mtu;
-	uint32_t addr; /* host order */
+	uint32_t addr;		/* host order */
+	struct tcp_leave leave; /* to who carries what it says */
 };
 
 static inline int bed_route(void *arg, uint32_t remote, uint32_t *local, uint16_t *mtu)
@@ -42,11 +43,19 @@ static inline int bed_route(void *arg, uint32_t remote, uint32_t *local, uint16_
 	return 0;
 }
 
+static inline struct tcp_leave bed_leave(void *arg, uint32_t remote)
+{
+	const struct bed *b = arg;
+
+	(void)remote;
+	return b->leave;
+}
+
 static inline void bed_open(struct bed *b, uint32_t addr, const struct tcp_settings *set,
 	const struct tcp_limits *limits)
 {
 	static const uint64_t seed[4] = {1, 2, 3, 4};
-	const struct tcp_env env = {.route = bed_route, .arg = b};
+	const struct tcp_env env = {.route = bed_route, .leave = bed_leave, .arg = b};
 
 	b->addr = addr;
 	b->mtu = 1500;

@@ -3,6 +3,7 @@
 #include "tcp_bed.h"
 
 #include "net/gso.h"
+#include "net/offload.h"
 
 #define CLIENT 0xc6120001u
 #define SERVER 0xc6120101u
@@ -21,7 +22,9 @@ struct end {
 	uint64_t sent;
 	uint64_t received;
 	uint64_t acked;
-	uint32_t cut; /* packets that were */
+	uint32_t cut;	 /* packets that were */
+	uint32_t open;	 /* those whose sum was left to us */
+	uint64_t urgent; /* end of urgent data in the stream */
 	bool closed;
 	int ended; /* -1: not */
 };
@@ -69,7 +72,13 @@ static void on_end(struct tcp *t, struct tcp_conn *c, int error)
 	end_of(t)->conn = NULL;
 }
 
-static const struct tcp_ops ops = {.on_accept = on_open,
+static void on_urgent(struct tcp *t, struct tcp_conn *c)
+{
+	end_of(t)->urgent = end_of(t)->received + tcp_urgent(c);
+}
+
+static const struct tcp_ops ops = {.on_urgent = on_urgent,
+	.on_accept = on_open,
 	.on_connect = on_open,
 	.on_data = on_data,
 	.on_sent = on_sent,
@@ -83,9 +92,14 @@ static void carry(struct wire *to, struct end *from, struct end *receiver, struc
 	uint16_t n = 1;
 
 	if (gso_wanted(m)) {
+		/* of these each segment would have to say its own */
+		assert_false(((struct tcp_hdr *)pkt_l4(m))->flags & (TCP_SYN | TCP_URG | TCP_CWR));
 		from->cut++;
 		n = gso_cut(from->bed.w, m, cut);
 		from->bed.w->books.tx += n - 1u;
+	} else if (offload_is_open(m)) {
+		from->open++;
+		offload_finish(m);
 	}
 	for (uint16_t i = 0; i < n; i++) {
 		assert_true(cut[i]->pkt_len <= ETH_HDR_LEN + 1500u && to->n < WIRE);
@@ -123,7 +137,7 @@ static void talk(uint32_t turns, uint32_t step_us)
 	}
 }
 
-static int open_with(struct tcp_settings set)
+static int open_with(struct tcp_leave leave)
 {
 	struct tcp_limits limits = tcp_limits_default;
 	int error;
@@ -133,8 +147,9 @@ static int open_with(struct tcp_settings set)
 	now = 1000000;
 	client = (struct end){.ended = -1};
 	server = (struct end){.ended = -1};
-	bed_open(&client.bed, CLIENT, &set, &limits);
-	bed_open(&server.bed, SERVER, &set, &limits);
+	client.bed.leave = server.bed.leave = leave;
+	bed_open(&client.bed, CLIENT, &tcp_settings_default, &limits);
+	bed_open(&server.bed, SERVER, &tcp_settings_default, &limits);
 	tcp_clock(client.bed.t, now);
 	tcp_clock(server.bed.t, now);
 	assert_true(tcp_listen(server.bed.t, 0, 7, 16, &ops, NULL, NULL) >= 0);
@@ -146,17 +161,14 @@ static int open_with(struct tcp_settings set)
 static int open_both(void **state)
 {
 	(void)state;
-	return open_with(tcp_settings_default);
+	return open_with((struct tcp_leave){0});
 }
 
-/* Segmentation is left to whoever sends: TSO, or gso_cut(). */
+/* Segmentation and sums are left to whoever sends: TSO, or gso_cut(). */
 static int open_uncut(void **state)
 {
-	struct tcp_settings set = tcp_settings_default;
-
 	(void)state;
-	set.burst_max = 65000;
-	return open_with(set);
+	return open_with((struct tcp_leave){.burst = 64000, .sums = true});
 }
 
 static int close_both(void **state)
@@ -241,6 +253,27 @@ static void carries_uncut_data(void **state)
 {
 	carries_data(state);
 	assert_true(client.cut > 0 && server.cut > 0);
+	assert_true(client.open > 0 && server.open > 0);
+}
+
+/* Where the urgent data end is told by each segment from where it begins. */
+static void carries_uncut_urgent_data(void **state)
+{
+	(void)state;
+	talk(100, 100);
+	for (uint32_t i = 0; i < 30; i++) {
+		struct rte_mbuf *m = bed_data(&client.bed, client.sent, 1400);
+
+		client.sent += 1400;
+		assert_int_equal(
+			tcp_send(client.bed.t, client.conn, m, i == 20 ? TCP_SEND_URGENT : 0), 0);
+	}
+	for (int i = 0; i < 100 && server.received < client.sent; i++)
+		talk(20, 100);
+	assert_int_equal(server.received, client.sent);
+	assert_int_equal(server.urgent, 21 * 1400);
+	assert_true(client.cut > 0);
+	close_from_client();
 }
 
 static void both_close_at_once(void **state)
@@ -269,6 +302,7 @@ int main(void)
 		cmocka_unit_test_setup_teardown(opens_and_closes, open_both, close_both),
 		cmocka_unit_test_setup_teardown(carries_data, open_both, close_both),
 		cmocka_unit_test_setup_teardown(carries_uncut_data, open_uncut, close_both),
+		cmocka_unit_test_setup_teardown(carries_uncut_urgent_data, open_uncut, close_both),
 		cmocka_unit_test_setup_teardown(both_close_at_once, open_both, close_both),
 		cmocka_unit_test_setup_teardown(aborts, open_both, close_both),
 	};

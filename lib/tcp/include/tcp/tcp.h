@@ -119,9 +119,7 @@ struct tcp_settings {
 	uint32_t fin_wait_2_ms;	     /* for a connection that the application has closed */
 	uint32_t challenge_acks;     /* per second and connection (RFC 5961), 0: none */
 	uint32_t challenge_acks_all; /* per second in all, 0: no limit */
-	uint16_t
-		burst_max; /* bytes of data in one packet to be cut by TSO or gso_cut(); 0: never */
-	uint16_t mtu_floor; /* path MTU discovery goes no lower */
+	uint16_t mtu_floor;	     /* path MTU discovery goes no lower */
 	bool timestamps;
 	bool sack;
 	bool window_scaling;
@@ -145,6 +143,12 @@ struct tcp_limits {
 
 extern const struct tcp_limits tcp_limits_default;
 
+/* What the stack leaves to whoever sends its packets (net/offload.h, net/gso.h). */
+struct tcp_leave {
+	uint32_t burst; /* bytes of data in one packet, to be cut to segments; 0: only segments */
+	bool sums;	/* checksums over data that are sent by reference */
+};
+
 /* What the stack asks its surroundings. */
 struct tcp_env {
 	/*
@@ -155,6 +159,8 @@ struct tcp_env {
 	/* Whether answers from remote to local come to this core; NULL: always. */
 	bool (*is_home)(void *arg, uint32_t local, uint32_t remote, uint16_t local_port,
 		uint16_t remote_port);
+	/* What of data to `remote` whoever sends does; NULL: nothing. */
+	struct tcp_leave (*leave)(void *arg, uint32_t remote);
 	void *arg;
 };
 
@@ -198,8 +204,8 @@ bool tcp_icmp(
 uint32_t tcp_timers(struct tcp *t, uint32_t max);
 
 /*
- * At most max segments, IPv4 packets with room for Ethernet before them and PKT_ORIGIN in m->port;
- * what is left stays queued. Returns how many.
+ * At most max segments, in as many packets or fewer: IPv4 packets with room for Ethernet before
+ * them and PKT_ORIGIN in m->port; what is left stays queued. Returns how many packets.
  */
 uint32_t tcp_output(struct tcp *t, struct rte_mbuf **pkt, uint32_t max);
 

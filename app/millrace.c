@@ -16,6 +16,7 @@
 #include "net/port.h"
 #include "net/reasm.h"
 #include "pipelines/appliance.h"
+#include "pipelines/host.h"
 #include "service/service.h"
 
 #include <errno.h>
@@ -160,7 +161,7 @@ static int run(struct app *app)
 		return rc;
 	}
 	print_start(app->net);
-	rc = eal_launch(app->net, appliance);
+	rc = eal_launch(app->net, c->system.pipeline == PIPELINE_HOST ? host : appliance);
 	if (rc == 0)
 		rc = control_serve(app->control, app->loop, &methods, app);
 	if (rc == 0) {

@@ -236,6 +236,34 @@ static void check_parks(const struct conf *c, struct errs *e)
 			c->set.park_total);
 }
 
+static void check_host_iface(const struct iface_conf *f, struct errs *e)
+{
+	const struct {
+		const char *name;
+		bool on;
+	} routers[] = {{"proxy_arp", f->proxy_arp}, {"directed_broadcast", f->directed_broadcast}};
+	char path[96];
+
+	for (size_t i = 0; i < sizeof(routers) / sizeof(routers[0]); i++) {
+		if (!routers[i].on)
+			continue;
+		snprintf(path, sizeof(path), "ports.%s.%s", f->name, routers[i].name);
+		errs_add(e, f->at, path, "a router's; system.pipeline is host");
+	}
+}
+
+/* What asks for packets to be forwarded, of a host. */
+static void check_host(const struct conf *c, struct errs *e)
+{
+	if (c->system.pipeline != PIPELINE_HOST)
+		return;
+	for (uint32_t i = 0; i < c->ports.n; i++) {
+		check_host_iface(&c->ports.list[i].iface, e);
+		for (uint32_t j = 0; j < c->ports.list[i].n_vlans; j++)
+			check_host_iface(&c->ports.list[i].vlans[j], e);
+	}
+}
+
 static void check_room_for_routes(const struct conf *c, struct errs *e)
 {
 	if (c->routes.n > c->system.limits.routes)
@@ -341,6 +369,8 @@ static void check_sound(const struct conf *c, const struct sound *s, struct errs
 		check_references(c, s, e);
 	if (s->system)
 		check_socket(c, e);
+	if (s->system && s->ports)
+		check_host(c, e);
 	if (s->neighbours)
 		check_parks(c, e);
 	if (s->system && s->routes)

@@ -85,6 +85,9 @@ static const struct option system_options[] = {
 		WORDS({"auto", CONF_CPU_AUTO}), .restart = true,
 		.help = "CPU of the control thread; auto takes one that no worker has, if there "
 			"is."},
+	{"pipeline", NUMBER, AT(struct conf, system.pipeline), "appliance",
+		WORDS({"appliance", PIPELINE_APPLIANCE}, {"host", PIPELINE_HOST}), .restart = true,
+		.help = "A router that is a host, too; or a host, which forwards nothing."},
 	{"hugepages", NUMBER, AT(struct conf, system.hugepages), "auto",
 		WORDS({"auto", HUGEPAGES_AUTO}, {"on", HUGEPAGES_ON}, {"off", HUGEPAGES_OFF}),
 		.restart = true,

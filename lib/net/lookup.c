@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * stage_fib_in, stage_fib_out: where a packet goes, by the one FIB.
+ * stage_fib_in, stage_fib_host, stage_fib_out: where a packet goes, by the one FIB.
  *
  * in (aux: destination, its slot prefetched) -> fwd (aux: adjacency) | local | error | park | drop,
  * and tx for a directed broadcast out (aux: destination) -> fwd_out | again (an address of ours) |
@@ -182,6 +182,25 @@ void stage_fib_in(struct worker *w)
 		fwd->aux[n_fwd++] = index;
 	}
 	fwd->n = n_fwd;
+}
+
+/* A host takes what is for it, or for all on the link; it sends nothing on (RFC 1122 3.2.1.3). */
+void stage_fib_host(struct worker *w)
+{
+	const struct fib4 *fib = w->net->fib;
+	struct lane *in = &w->in;
+
+	for (uint32_t i = 0; i < in->n; i++) {
+		struct rte_mbuf *m = in->pkt[i];
+		fib_entry e = fib4_lookup(fib, in->aux[i]);
+		enum fib_kind kind = fib_entry_kind(e);
+
+		if (kind == FIB_LOCAL ||
+			(kind == FIB_BROADCAST && fib_entry_index(e) == pkt_iface(m)))
+			lane_put(&w->local, m, 0);
+		else
+			drop(w, m, DROP_IP4_NOT_OURS);
+	}
 }
 
 /* Every kind but forward, for packets of our own: nobody is told when they cannot go. */

@@ -138,6 +138,12 @@ static const struct check_case references[] = {
 		"  d: {kind: udp-echo, listen: 198.18.0.1:7}\n",
 		"t:9:3: services.d.listen: 198.18.0.1 is not an address of millrace; one of a "
 		"port's, or 0.0.0.0 for all\n"},
+	{"a host",
+		"system: {pipeline: host}\n"
+		"ports:\n" LAN(", redirects: true, proxy_arp: true") WAN(
+			", vlans: {10: {addresses: [198.18.10.254/24], directed_broadcast: true}}"),
+		"t:3:3: ports.lan.proxy_arp: a router's; system.pipeline is host\n"
+		"t:4:64: ports.wan.10.directed_broadcast: a router's; system.pipeline is host\n"},
 	{"one endpoint for two services",
 		"services:\n"
 		"  a: {kind: udp-echo, listen: 0.0.0.0:7}\n"

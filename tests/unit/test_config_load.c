@@ -69,7 +69,8 @@ static const struct text_case syntax[] = {
 		"t:1:19: system.workers: anchors, aliases and tags are not taken: write the value "
 		"out\n"},
 	{"merge", "system:\n  <<: {workers: 1}\n",
-		"t:2:3: system.<<: unknown; allowed: workers, control, hugepages, memory, idle, "
+		"t:2:3: system.<<: unknown; allowed: workers, control, pipeline, hugepages, "
+		"memory, idle, "
 		"drain, control_socket, log, log_level, loopback, limits\n"},
 	{"key that is a list", "system:\n  ? [a, b]\n  : c\n  workers: 1\n",
 		"t:2:5: system: the name of an option is needed here\n"},
@@ -77,7 +78,8 @@ static const struct text_case syntax[] = {
 		"t:1:20: system.workers[0]: is not a single value; allowed: 0 to 1023 or auto\n"
 		"t:1:44: system.log: `x` is not valid; allowed: stderr or syslog\n"},
 	{"unprintable in a message", "system: {\"\\e[31m\": 1}\n",
-		"t:1:10: system.?[31m: unknown; allowed: workers, control, hugepages, memory, "
+		"t:1:10: system.?[31m: unknown; allowed: workers, control, pipeline, hugepages, "
+		"memory, "
 		"idle, "
 		"drain, control_socket, log, log_level, loopback, limits\n"},
 };

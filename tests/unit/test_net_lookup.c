@@ -342,6 +342,44 @@ static void test_spread(void **state)
 	}
 }
 
+/* A host forwards to nobody, whatever its routes say, and tells nobody that it does not. */
+static void test_host(void **state)
+{
+	static const struct {
+		const char *name;
+		uint32_t dst;
+		uint16_t port;
+		bool taken;
+	} hosts[] = {
+		{"its address", LAN_ADDR, LAN, true},
+		{"of another port", WAN_ADDR, LAN, true},
+		{"its loopback's", LOOPBACK, LAN, true},
+		{"its link's broadcast", LAN_BCAST, LAN, true},
+		{"another link's broadcast", LAN_BCAST, WAN, false},
+		{"a neighbour", WAN_HOST, LAN, false},
+		{"a neighbour not known", WAN_HOST + 9, LAN, false},
+		{"behind a gateway", FAR_HOST, LAN, false},
+		{"behind several", GROUP_HOST, LAN, false},
+		{"no route", FAKE_ADDR(203, 0, 113, 1), LAN, false},
+		{"blackhole", VOID_HOST, LAN, false},
+		{"unreachable", REFUSED_HOST, LAN, false},
+	};
+
+	(void)state;
+	for (size_t i = 0; i < RTE_DIM(hosts); i++) {
+		struct ip4_fields f = {.ttl = 64, .src = LAN_HOST, .dst = hosts[i].dst};
+		uint32_t len = frame_udp(frame, f, 1, 2, 20);
+
+		lane_put(&w->in, fake_packet(w, hosts[i].port, frame, len, 0, FAKE_EXACT), f.dst);
+		fake_run(w, &w->in, stage_fib_host);
+		if (w->local.n != hosts[i].taken || fake_in_lanes(w, false) != hosts[i].taken)
+			fail_msg("%s", hosts[i].name);
+		if (!hosts[i].taken)
+			fake_dropped(w, DROP_IP4_NOT_OURS);
+		fake_rest(w);
+	}
+}
+
 static int set_up(void **state)
 {
 	uint32_t members[MEMBERS];
@@ -372,6 +410,7 @@ int main(void)
 		cmocka_unit_test(test_fragments),
 		cmocka_unit_test(test_no_ports),
 		cmocka_unit_test(test_spread),
+		cmocka_unit_test(test_host),
 	};
 
 	return cmocka_run_group_tests(tests, set_up, fake_tear_down);

@@ -27,12 +27,14 @@
 
 enum conf_hugepages { HUGEPAGES_AUTO, HUGEPAGES_ON, HUGEPAGES_OFF };
 enum conf_idle { IDLE_ADAPTIVE, IDLE_POLL };
+enum conf_pipeline { PIPELINE_APPLIANCE, PIPELINE_HOST };
 
 /* What the process is started with; a change needs a restart, and the check says so. */
 struct system_conf {
 	uint32_t n_workers;		 /* `workers: 2` or `workers: [1, 2]` */
 	uint32_t worker_cpu[WORKER_MAX]; /* CONF_CPU_AUTO: chosen at start */
 	uint32_t control_cpu;		 /* CONF_CPU_AUTO: chosen at start */
+	enum conf_pipeline pipeline;
 	enum conf_hugepages hugepages;
 	uint64_t memory;     /* bytes for packet buffers and rings; 0 = what they need */
 	enum conf_idle idle; /* live */

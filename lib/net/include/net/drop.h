@@ -37,6 +37,7 @@
 	X(IP4_DST_MARTIAN, "destination address that is never forwarded (RFC 1812 5.3.7)") \
 	X(IP4_LINK_LOCAL, "from or to 169.254.0.0/16, which stays on its link (RFC 3927 7)") \
 	X(IP4_LINK_GROUP, "unicast destination inside a link-layer broadcast or multicast") \
+	X(IP4_NOT_OURS, "for another host, and this one does not forward (system.pipeline)") \
 	X(IP4_OPTION, "malformed IPv4 option") \
 	X(IP4_SOURCE_ROUTE, "source-routed packet (RFC 7126)") \
 	X(URPF, "source address is not reachable by the interface it came in on (RFC 3704)") \

@@ -26,6 +26,7 @@ stage_fn stage_check;	    /* rx -> in | odd */
 stage_fn stage_odd;	    /* odd -> arp | in | local | error | drop */
 stage_fn stage_arp;	    /* arp -> tx | drop */
 stage_fn stage_fib_in;	    /* in -> fwd | local | error | park | drop */
+stage_fn stage_fib_host;    /* in -> local | drop: the same of a host that forwards nothing */
 stage_fn stage_forward;	    /* fwd -> tx | frag | error | park */
 stage_fn stage_local;	    /* local -> reasm | steer | hand-over | drop */
 stage_fn stage_reassemble;  /* reasm -> steer | error (timed out) | drop */

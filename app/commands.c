@@ -371,6 +371,9 @@ const struct command commands[] = {
 		{{"address", ARG_PLACE, "ADDRESS"}, {"port", ARG_PLACE, "PORT"}}},
 	{"neighbour flush", "forgets what was learnt, on one port or all", "neighbour.flush",
 		print_flushed, {{"port", ARG_PLACE_MAYBE, "PORT"}}},
+	{"connection abort", "resets a TCP connection, as `show connections` has its ends",
+		"connection.abort", print_nothing,
+		{{"local", ARG_PLACE, "ADDRESS:PORT"}, {"remote", ARG_PLACE, "ADDRESS:PORT"}}},
 
 	{"config diff", "what a file would change", "config.diff", print_diff,
 		{{"file", ARG_FILE, "FILE"}}},

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
  * One page of a worker's connections after the other, until the answer has as many as were asked
- * for. Between two pages other calls have their turn, and the workers go on.
+ * for; or one worker after the other, until one has the connection that is to end. Between two
+ * questions other calls have their turn, and the workers go on.
  */
 #include "connections.h"
 
@@ -24,6 +25,8 @@ struct look {
 	struct app *app;
 	uint64_t cursor;
 	uint64_t until_ms; /* when the worker should have answered */
+	struct command question;
+	bool found; /* COMMAND_ABORT: and ended */
 	json_int_t limit;
 	const char *state; /* NULL: any; and so on */
 	uint16_t port;
@@ -48,6 +51,7 @@ static struct look *look_begin(struct app *app, struct call *call)
 	if (l == NULL)
 		return NULL;
 	l->app = app;
+	l->question.kind = COMMAND_CONNECTIONS;
 	l->cursor = (uint64_t)param_integer(call, "cursor", 0);
 	l->limit = param_integer(call, "limit", ROWS);
 	l->state = param_string(call, "state", NULL);
@@ -124,7 +128,6 @@ static bool is_wanted(const struct look *l, const struct tcp_info *i)
 static bool ask(struct look *l)
 {
 	struct views *v = &l->app->views;
-	const struct command question = {.kind = COMMAND_CONNECTIONS, .addr = (uint32_t)l->cursor};
 	struct worker *w;
 
 	if (v->asked)
@@ -132,7 +135,9 @@ static bool ask(struct look *l)
 	v->id = (uint16_t)(l->cursor >> CURSOR_WORKER);
 	w = l->app->net->worker[v->id];
 	v->seq = atomic_load_explicit(&w->view_seq, memory_order_acquire);
-	v->asked = net_command(l->app->net, v->id, &question) == 0;
+	if (l->question.kind == COMMAND_CONNECTIONS)
+		l->question.addr = (uint32_t)l->cursor;
+	v->asked = net_command(l->app->net, v->id, &l->question) == 0;
 	v->owner = l;
 	l->until_ms = loop_now_ms(l->app->loop) + ANSWER_MS;
 	return v->asked;
@@ -144,11 +149,13 @@ static void take(struct look *l)
 	const struct views *v = &l->app->views;
 	const struct tcp_view *view = l->app->net->worker[v->id]->view;
 
+	l->found = l->question.kind == COMMAND_ABORT && view->found;
 	for (uint32_t i = 0; i < view->n; i++)
 		if (is_wanted(l, &view->row[i]))
 			json_array_append_new(l->rows, row(v->id, &view->row[i]));
-	l->cursor = view->more ? (uint64_t)v->id << CURSOR_WORKER | view->next
-			       : (uint64_t)(v->id + 1) << CURSOR_WORKER;
+	l->cursor = l->question.kind == COMMAND_CONNECTIONS && view->more
+			    ? (uint64_t)v->id << CURSOR_WORKER | view->next
+			    : (uint64_t)(v->id + 1) << CURSOR_WORKER;
 }
 
 static bool has_answered(const struct look *l)
@@ -159,28 +166,66 @@ static bool has_answered(const struct look *l)
 	       v->seq;
 }
 
-json_t *connections_show(struct app *app, struct call *call)
+/*
+ * A turn of a call: true when all that it asks for is there; else *otherwise is what the method
+ * returns, because it has to be called once more or has failed.
+ */
+static bool is_done(struct app *app, struct call *call, struct look *l, json_t **otherwise)
 {
-	struct look *l = call->state != NULL ? call->state : look_begin(app, call);
 	struct views *v = &app->views;
-	bool mine = l != NULL && v->owner == l;
+	bool mine = v->owner == l;
 
-	if (l == NULL)
-		return call_fail(call, RPC_INTERNAL, "no memory");
+	*otherwise = METHOD_WAITS;
 	if (v->owner != NULL && !mine)
-		return METHOD_WAITS;
+		return false;
 	if (v->asked && has_answered(l)) {
 		v->asked = false;
 		if (mine)
 			take(l);
 	}
-	if (mine && v->asked && loop_now_ms(app->loop) > l->until_ms)
-		return call_fail(
+	if (mine && v->asked && loop_now_ms(app->loop) > l->until_ms) {
+		*otherwise = call_fail(
 			call, RPC_LATER, "worker %u did not answer within %d ms", v->id, ANSWER_MS);
-	if (l->cursor >> CURSOR_WORKER >= app->net->n_workers)
+		return false;
+	}
+	if (l->cursor >> CURSOR_WORKER >= app->net->n_workers) {
 		l->cursor = 0;
-	else if ((json_int_t)json_array_size(l->rows) < l->limit)
-		return ask(l) ? METHOD_WAITS : METHOD_AGAIN;
+	} else if (!l->found && (json_int_t)json_array_size(l->rows) < l->limit) {
+		*otherwise = ask(l) ? METHOD_WAITS : METHOD_AGAIN;
+		return false;
+	}
 	v->owner = NULL;
+	return true;
+}
+
+json_t *connections_show(struct app *app, struct call *call)
+{
+	struct look *l = call->state != NULL ? call->state : look_begin(app, call);
+	json_t *otherwise;
+
+	if (l == NULL)
+		return call_fail(call, RPC_INTERNAL, "no memory");
+	if (!is_done(app, call, l, &otherwise))
+		return otherwise;
 	return json_pack("{s:I, s:O}", "next", (json_int_t)l->cursor, "connections", l->rows);
+}
+
+json_t *connections_abort(struct app *app, struct call *call)
+{
+	struct look *l = call->state != NULL ? call->state : look_begin(app, call);
+	const char *local = param_string(call, "local", ""),
+		   *remote = param_string(call, "remote", "");
+	json_t *otherwise;
+
+	if (l == NULL)
+		return call_fail(call, RPC_INTERNAL, "no memory");
+	l->question.kind = COMMAND_ABORT;
+	param_endpoint(call, "local", &l->question.sender, &l->question.local_port);
+	param_endpoint(call, "remote", &l->question.addr, &l->question.port);
+	if (!is_done(app, call, l, &otherwise))
+		return otherwise;
+	if (!l->found)
+		return call_fail(
+			call, RPC_NOT_FOUND, "there is no connection of %s and %s", local, remote);
+	return json_pack("{s:s, s:s}", "local", local, "remote", remote);
 }

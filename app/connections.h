@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * connections: TCP connections, asked of the workers that own them.
+ * connections: TCP connections, asked of the workers that own them, or ended by them.
  *
  * A worker fills in its view when it is asked, a page at a time; one call at a time asks, and
  * others wait for their turn. Control thread.
@@ -25,5 +25,8 @@ struct views {
 
 /* {next, connections: a list of {worker, local, remote, state, unread, ...}}. */
 method_fn connections_show;
+
+/* Ends one, with a reset to its peer; {local, remote}. */
+method_fn connections_abort;
 
 #endif

@@ -47,6 +47,8 @@ static const char *allowed(const struct param *p, char *text, size_t size)
 		snprintf(text, size, "a list of %lld to %lld IPv4 addresses, as [\"198.18.1.1\"]",
 			(long long)p->min, (long long)p->max);
 		return text;
+	case PARAM_ENDPOINT:
+		return "an IPv4 address and a port, as \"198.18.1.1:80\"";
 	case PARAM_PREFIX:
 		return "an IPv4 prefix without bits beyond its length, as \"198.18.0.0/24\"";
 	case PARAM_MAC:
@@ -64,6 +66,7 @@ static const char *type_name(enum param_type type)
 		[PARAM_CHOICE] = "choice",
 		[PARAM_ADDRESS] = "address",
 		[PARAM_ADDRESSES] = "addresses",
+		[PARAM_ENDPOINT] = "endpoint",
 		[PARAM_PREFIX] = "prefix",
 		[PARAM_MAC] = "mac",
 	};
@@ -114,6 +117,14 @@ static bool is_address_list(const struct param *p, const json_t *v)
 	return true;
 }
 
+static bool is_endpoint(const json_t *v)
+{
+	uint32_t addr;
+	uint16_t port;
+
+	return json_is_string(v) && ip4_endpoint_parse(json_string_value(v), &addr, &port);
+}
+
 static bool is_prefix(const json_t *v)
 {
 	struct ip4_prefix prefix;
@@ -145,6 +156,8 @@ static bool value_fits(const struct param *p, const json_t *v)
 		return is_address(v);
 	case PARAM_ADDRESSES:
 		return is_address_list(p, v);
+	case PARAM_ENDPOINT:
+		return is_endpoint(v);
 	case PARAM_PREFIX:
 		return is_prefix(v);
 	case PARAM_MAC:
@@ -317,6 +330,12 @@ uint32_t param_address(const struct call *call, const char *name)
 
 	ip4_addr_parse(param_string(call, name, "0.0.0.0"), &addr);
 	return addr;
+}
+
+void param_endpoint(const struct call *call, const char *name, uint32_t *addr, uint16_t *port)
+{
+	*addr = *port = 0;
+	ip4_endpoint_parse(param_string(call, name, ""), addr, port);
 }
 
 void param_prefix(const struct call *call, const char *name, uint32_t *prefix, uint8_t *depth)

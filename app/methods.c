@@ -86,6 +86,12 @@ static const struct method list[] = {
 	{"neighbour.flush", "forgets the neighbours that were learnt", neighbours_flush, false,
 		{{"port", PARAM_STRING, .help = "of this port only"}}},
 
+	{"connection.abort", "resets a TCP connection that ends here", connections_abort, false,
+		{
+			{"local", PARAM_ENDPOINT, true, .help = "our end"},
+			{"remote", PARAM_ENDPOINT, true, .help = "the peer's"},
+		}},
+
 	{"config.diff", "what a configuration would change", changes_diff, true,
 		{{"file", PARAM_STRING, true,
 			 .help = "its name; the daemon reads it if there is no text"},

@@ -136,7 +136,8 @@ static void obey(struct worker *w, const struct command *c)
 		park_failed(w, c->iface, c->addr);
 		return;
 	case COMMAND_CONNECTIONS:
-		w->view_from = c->addr;
+	case COMMAND_ABORT:
+		w->view_about = *c;
 		w->view_wanted = true;
 		return;
 	case COMMAND_SNAPSHOT:

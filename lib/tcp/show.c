@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* What operators and applications may know of connections. */
+/* What operators and applications may know of connections, and the end that an operator makes. */
 #include "engine.h"
+
+#include <errno.h>
 
 const char *tcp_state_name(enum tcp_state s)
 {
@@ -86,6 +88,22 @@ bool tcp_walk(const struct tcp *t, uint64_t *cursor, uint32_t max,
 		}
 	}
 	return *cursor < end;
+}
+
+bool tcp_kill(
+	struct tcp *t, uint32_t local, uint16_t local_port, uint32_t remote, uint16_t remote_port)
+{
+	const struct tcp_key key = {
+		to_be32(local), to_be32(remote), to_be16(local_port), to_be16(remote_port)};
+	uint32_t index = tcp_table_find(t->table, tcp_table_hash(t->table, &key), &key);
+
+	if (index == TCP_TABLE_NONE)
+		return false;
+	if (index < t->limits.connections)
+		conn_reset(t, &t->conn[index], ECONNABORTED);
+	else /* the peer has nothing left to be reset */
+		timewait_end(t, &t->tw[index - t->limits.connections]);
+	return true;
 }
 
 void tcp_usage(const struct tcp *t, struct tcp_usage *u)

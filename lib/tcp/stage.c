@@ -158,13 +158,24 @@ static void see(void *arg, const struct tcp_info *info)
 static void look(struct worker *w)
 {
 	struct tcp_view *v = w->view;
-	uint64_t cursor = w->view_from, until = cursor + VIEW_SLOTS;
+	uint64_t cursor = w->view_about.addr, until = cursor + VIEW_SLOTS;
 
-	v->n = 0;
 	do { /* as many places as there are rows left: none can be too many */
 		v->more = tcp_walk(w->stack, &cursor, TCP_VIEW_ROWS - v->n, see, v);
 	} while (v->more && v->n < TCP_VIEW_ROWS && cursor < until);
 	v->next = (uint32_t)cursor;
+}
+
+/* What control asked about connections. */
+static void answer(struct worker *w)
+{
+	const struct command *c = &w->view_about;
+
+	w->view->n = 0;
+	if (c->kind == COMMAND_ABORT)
+		w->view->found = tcp_kill(w->stack, c->sender, c->local_port, c->addr, c->port);
+	else
+		look(w);
 	w->view_wanted = false;
 	atomic_fetch_add_explicit(&w->view_seq, 1, memory_order_release);
 }
@@ -179,7 +190,7 @@ void stage_tcp_output(struct worker *w, bool timed)
 		tcp_clock(w->stack, clock_to_us(w->now));
 		tcp_timers(w->stack, TCP_BUDGET);
 		if (w->view_wanted)
-			look(w);
+			answer(w);
 	} else if (!w->tcp_waits) {
 		return;
 	}

@@ -49,6 +49,21 @@ bool ip4_addr_parse(const char *text, uint32_t *addr)
 	return true;
 }
 
+bool ip4_endpoint_parse(const char *text, uint32_t *addr, uint16_t *port)
+{
+	uint32_t a, number;
+	const char *end = dotted_quad(text, &a);
+
+	if (!end || *end != ':')
+		return false;
+	end = decimal(end + 1, UINT16_MAX, &number);
+	if (!end || *end || number == 0)
+		return false;
+	*addr = a;
+	*port = (uint16_t)number;
+	return true;
+}
+
 enum ip4_prefix_verdict ip4_prefix_parse(const char *text, struct ip4_prefix *p)
 {
 	uint32_t addr, len;

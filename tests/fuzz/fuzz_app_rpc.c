@@ -35,6 +35,7 @@ static const struct method list[] = {
 			{"l", PARAM_ADDRESSES, false, 1, 2},
 			{"p", PARAM_PREFIX},
 			{"m", PARAM_MAC},
+			{"e", PARAM_ENDPOINT},
 		}},
 	{"later", "fails later", later, true, {{"s", PARAM_STRING, true}}},
 };

@@ -164,6 +164,27 @@ def test_abort(host, connect):
     assert host.counters()["balanced"]
 
 
+def test_abort_by_an_operator(host, connect):
+    """The one that is named is reset, and no other."""
+    doomed, other = connect(ECHO), connect(ECHO)
+    ends = [f"{ROUTER}:{ECHO}", "{}:{}".format(*doomed.getsockname())]
+    assert echo_once(doomed) and echo_once(other)
+    shown = [row for row in host.ctl("show", "connections")["connections"]
+             if [row["local"], row["remote"]] == ends]
+    assert [row["state"] for row in shown] == ["ESTABLISHED"]
+    host.ctl("connection", "abort", *ends)
+    with pytest.raises(ConnectionResetError):
+        doomed.recv(1)
+    assert echo_once(other)
+    with pytest.raises(lab.CtlError, match="there is no connection of"):
+        host.ctl("connection", "abort", *ends)
+
+
+def echo_once(s):
+    s.sendall(b"hello")
+    return read_exactly(s, 5) == b"hello"
+
+
 def test_many_at_once(connect):
     sockets = [connect(ECHO) for _ in range(300)]
     for n, s in enumerate(sockets):

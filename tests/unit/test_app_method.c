@@ -27,6 +27,8 @@ static const struct method one_of_each = {"try", "", NULL, true,
 static const struct method one_needed = {
 	"need", "", NULL, true, {{"port", PARAM_STRING, true}, {"n", PARAM_INTEGER, true, 0, 9}}};
 
+static const struct method endpoint = {"end", "", NULL, true, {{"e", PARAM_ENDPOINT}}};
+
 static json_t *check(const struct method *m, const char *text, struct rpc_error *e)
 {
 	json_t *params = json_loads(text, 0, NULL);
@@ -105,6 +107,49 @@ static void test_values(void **state)
 
 		if (!right)
 			fail_msg("%s: %s", cases[i].params, e.message);
+		json_decref(checked);
+		json_decref(e.data);
+	}
+}
+
+static void test_endpoints(void **state)
+{
+	static const struct {
+		const char *text;
+		uint32_t addr; /* 0: refused */
+		uint16_t port;
+	} cases[] = {
+		{"198.18.1.1:80", 0xc6120101, 80},
+		{"198.18.1.1:65535", 0xc6120101, 65535},
+		{"198.18.1.1:65536", 0, 0},
+		{"198.18.1.1:0", 0, 0},
+		{"198.18.1.1:080", 0, 0},
+		{"198.18.1.1:", 0, 0},
+		{"198.18.1.1", 0, 0},
+		{"198.18.1:80", 0, 0},
+		{"198.18.1.1:80 ", 0, 0},
+		{"198.18.1.1:-1", 0, 0},
+		{"", 0, 0},
+	};
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(cases) / sizeof(*cases); i++) {
+		char text[64];
+		struct rpc_error e;
+		json_t *checked;
+		struct call call = {0};
+		uint32_t addr;
+		uint16_t port;
+
+		snprintf(text, sizeof(text), "{\"e\":\"%s\"}", cases[i].text);
+		call.params = checked = check(&endpoint, text, &e);
+		if ((checked != NULL) != (cases[i].addr != 0))
+			fail_msg("%s: %s", text, e.message);
+		if (checked != NULL) {
+			param_endpoint(&call, "e", &addr, &port);
+			assert_int_equal(addr, cases[i].addr);
+			assert_int_equal(port, cases[i].port);
+		}
 		json_decref(checked);
 		json_decref(e.data);
 	}
@@ -201,6 +246,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_values),
+		cmocka_unit_test(test_endpoints),
 		cmocka_unit_test(test_needed),
 		cmocka_unit_test(test_long_values),
 		cmocka_unit_test(test_accessors),

@@ -1,15 +1,18 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
  * Connections that end, or are written to, inside a callback: of their own, or of another whose
- * segment or timer is of the same burst. The invariants hold after each pass.
+ * segment or timer is of the same burst; or that an operator ends. The invariants hold after each
+ * pass.
  */
 #include "tcp_bed.h"
 #include "tcp_invariants.h"
 #include "tcp_peer.h"
 
+#include <errno.h>
+
 static struct tcp_conn *victim;	     /* what the next callback aborts */
 static struct tcp_conn *one, *other; /* on_notice() of either aborts the other */
-static int ends;
+static int ends, end_error;
 
 static void abort_victim(struct tcp *t)
 {
@@ -50,8 +53,9 @@ static void on_notice(struct tcp *t, struct tcp_conn *c, int error)
 
 static void on_end(struct tcp *t, struct tcp_conn *c, int error)
 {
-	(void)t, (void)c, (void)error;
+	(void)t, (void)c;
 	ends++;
+	end_error = error;
 }
 
 static const struct tcp_ops ops = {.on_accept = on_open,
@@ -142,6 +146,89 @@ static void ends_between_timers(void **state)
 	assert_int_equal(peer_connections(), 1);
 }
 
+static bool kill_of(const struct tcp_key *k)
+{
+	return tcp_kill(bed_of_peer()->t, from_be32(k->local), from_be16(k->local_port),
+		from_be32(k->remote), from_be16(k->remote_port));
+}
+
+/* An operator's end: the peer is reset, the application is told; nobody else's has an end. */
+static void ends_by_an_operator(void **state)
+{
+	struct tcp_conn *a = peer_accept(1), *b = peer_accept(2);
+	struct tcp_key none = a->key, killed = a->key;
+	uint32_t seq;
+
+	(void)state;
+	none.remote_port = to_be16(3);
+	assert_false(kill_of(&none));
+	peer_send(a, 100);
+	peer_pass(1000);
+	seq = a->snd_nxt;
+	assert_true(kill_of(&killed));
+	assert_false(kill_of(&killed));
+	peer_pass(1000);
+	assert_int_equal(peer.heard, 1);
+	assert_int_equal(peer.last.flags, TCP_RST | TCP_ACK);
+	assert_int_equal(tcp_hdr_seq(&peer.last), seq);
+	assert_int_equal(peer_connections(), 1);
+	assert_int_equal(ends, 1);
+	assert_int_equal(end_error, ECONNABORTED);
+
+	/* one that the application has closed: it is told no more */
+	tcp_close(bed_of_peer()->t, b);
+	killed = b->key;
+	peer_pass(1000);
+	assert_true(kill_of(&killed));
+	peer_pass(1000);
+	assert_int_equal(peer.last.flags, TCP_RST | TCP_ACK);
+	assert_int_equal(peer_connections(), 0);
+	assert_int_equal(ends, 1);
+}
+
+/* Half open, in either direction: a SYN of ours has nobody to reset (RFC 9293 3.10.5). */
+static void ends_half_open(void **state)
+{
+	const struct tcp_key key = {
+		to_be32(PEER_US), to_be32(PEER_ADDR), to_be16(PEER_PORT), to_be16(9)};
+	struct tcp_key ours;
+
+	(void)state;
+	peer_give(&key, 1000, 0, TCP_SYN, 65535, 0, &peer_syn_opts);
+	peer_pass(1000);
+	assert_true(kill_of(&key));
+	peer_pass(1000);
+	assert_int_equal(peer.last.flags & TCP_RST, TCP_RST);
+	ours = peer_connect()->key;
+	assert_true(kill_of(&ours));
+	peer_pass(1000);
+	assert_int_equal(peer.heard, 0);
+	assert_int_equal(peer_connections(), 0);
+	assert_int_equal(ends, 1);
+}
+
+/* What is left of one that has ended in order: nobody is told. */
+static void ends_time_wait(void **state)
+{
+	struct tcp_conn *c = peer_accept(1);
+	struct tcp_key key = c->key;
+	struct tcp_usage u;
+
+	(void)state;
+	tcp_close(bed_of_peer()->t, c);
+	peer_pass(1000);
+	peer_say(c, TCP_ACK | TCP_FIN, 0);
+	peer_pass(1000);
+	tcp_usage(bed_of_peer()->t, &u);
+	assert_int_equal(u.time_waits, 1);
+	assert_true(kill_of(&key));
+	assert_false(kill_of(&key));
+	peer_pass(1000);
+	assert_int_equal(peer.heard, 0);
+	tcp_usage(bed_of_peer()->t, &u);
+	assert_int_equal(u.time_waits, 0);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -149,6 +236,9 @@ int main(void)
 		cmocka_unit_test_setup_teardown(ends_between_segments, open_peer, close_peer),
 		cmocka_unit_test_setup_teardown(ends_in_on_connect, open_peer, close_peer),
 		cmocka_unit_test_setup_teardown(ends_between_timers, open_peer, close_peer),
+		cmocka_unit_test_setup_teardown(ends_by_an_operator, open_peer, close_peer),
+		cmocka_unit_test_setup_teardown(ends_half_open, open_peer, close_peer),
+		cmocka_unit_test_setup_teardown(ends_time_wait, open_peer, close_peer),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -32,15 +32,19 @@ enum command_kind {
 	COMMAND_RESOLVED,    /* addr on iface resolved: release what is parked for it */
 	COMMAND_FAILED,	     /* addr on iface did not answer: host unreachable for what waits */
 	COMMAND_CONNECTIONS, /* list TCP connections from `addr` on in w->view, raise w->view_seq */
-	COMMAND_SNAPSHOT,    /* copy the books into w->snapshot and raise w->snapshot_seq */
+	COMMAND_ABORT,	  /* end the TCP connection `sender`:local_port to `addr`:port; the same */
+	COMMAND_SNAPSHOT, /* copy the books into w->snapshot and raise w->snapshot_seq */
 };
 
 struct command {
 	uint8_t kind; /* enum command_kind */
 	uint8_t pad;
-	uint16_t iface;
+	union {
+		uint16_t iface;
+		uint16_t local_port;
+	};
 	uint8_t dst_mac[6]; /* COMMAND_ARP_REQUEST: broadcast, or a neighbour's for a probe */
-	uint8_t pad2[2];
+	uint16_t port;	    /* COMMAND_ABORT: the peer's */
 	uint32_t sender; /* COMMAND_ARP_REQUEST: sender address, host order (0: RFC 5227 probe) */
 	uint32_t addr;	 /* target address, host order; COMMAND_CONNECTIONS: where to begin */
 };

@@ -19,12 +19,16 @@ int tcp_attach(struct worker *w, const struct tcp_settings *s, const struct tcp_
 /* The worker has ended: connections are forgotten. */
 void tcp_detach(struct worker *w);
 
-/* Connections and TIME_WAIT records as control asked for them (COMMAND_CONNECTIONS). */
+/*
+ * Connections and TIME_WAIT records as control asked for them (COMMAND_CONNECTIONS), or what came
+ * of the end of one (COMMAND_ABORT).
+ */
 #define TCP_VIEW_ROWS 256
 struct tcp_view {
 	uint32_t n;
 	bool more;     /* ask again, */
 	uint32_t next; /* from here */
+	bool found;    /* it is ended */
 	struct tcp_info row[TCP_VIEW_ROWS];
 };
 

@@ -75,7 +75,8 @@ struct tcp_ops {
 	void (*on_notice)(struct tcp *t, struct tcp_conn *c, int error);
 	/*
 	 * The connection has ended: 0 when both directions were closed in order, else ECONNRESET,
-	 * ECONNREFUSED, ETIMEDOUT, EHOSTUNREACH, ENETUNREACH, ENOPROTOOPT, ENOMEM.
+	 * ECONNREFUSED, ECONNABORTED (an operator did it), ETIMEDOUT, EHOSTUNREACH, ENETUNREACH,
+	 * ENOPROTOOPT, ENOMEM.
 	 */
 	void (*on_end)(struct tcp *t, struct tcp_conn *c, int error);
 };
@@ -323,6 +324,13 @@ void tcp_info(const struct tcp *t, const struct tcp_conn *c, struct tcp_info *in
  */
 bool tcp_walk(const struct tcp *t, uint64_t *cursor, uint32_t max,
 	void (*see)(void *arg, const struct tcp_info *info), void *arg);
+
+/*
+ * Ends a connection or TIME_WAIT record, whoever's it is: the peer gets a reset, the application's
+ * on_end() says ECONNABORTED. False: there is none. Not from callbacks.
+ */
+bool tcp_kill(
+	struct tcp *t, uint32_t local, uint16_t local_port, uint32_t remote, uint16_t remote_port);
 
 struct tcp_usage {
 	uint32_t connections;

@@ -98,6 +98,9 @@ bool ip4_addr_parse(const char *text, uint32_t *addr);
 /* Returns text. */
 char *ip4_addr_text(uint32_t addr, char text[IP4_ADDR_TEXT]);
 
+/* "a.b.c.d:port", port 1 to 65535, as strictly; else false, and nothing is written. */
+bool ip4_endpoint_parse(const char *text, uint32_t *addr, uint16_t *port);
+
 enum ip4_prefix_verdict {
 	IP4_PREFIX_OK,
 	IP4_PREFIX_ADDR,      /* the address is not "a.b.c.d" */

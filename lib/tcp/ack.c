@@ -219,6 +219,8 @@ static uint32_t sacks(struct tcp *t, struct tcp_conn *c, const struct segment *s
 		if (seq_lt(block->start, block->end) && seq_gt(block->start, c->snd_una) &&
 			seq_leq(block->end, c->snd_nxt))
 			delivered += mark(t, c, block);
+		else
+			t->w->count[COUNT_tcp_sacks_ignored]++;
 	}
 	return delivered;
 }

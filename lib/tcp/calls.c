@@ -169,6 +169,7 @@ struct tcp_conn *tcp_connect(struct tcp *t, uint32_t local, uint16_t local_port,
 	c->user = user;
 	c->state = TCP_SYN_SENT;
 	c->wants |= IS_ACTIVE;
+	t->w->count[COUNT_tcp_active_opens]++;
 	handshake_offer(t, c);
 	iss = stack_isn(t, &key);
 	if (above != 0 && !seq_gt(iss, above))

@@ -231,10 +231,13 @@ static bool take_cookie(struct tcp *t, struct listener *l, struct segment *s)
 	struct tcp_opts agreed = {.has = TCP_HAS_MSS, .ts_val = s->opts.ts_val};
 	struct tcp_conn *c;
 
-	if (t->now_us / 1000 > t->cookies_until_ms ||
-		!syncookie_check(&t->cookie_key, &flow, s->ack - 1, s->seq - 1, s->opts.ts_ecr,
-			t->now_us / 1000, &memory))
+	if (t->now_us / 1000 > t->cookies_until_ms)
 		return false;
+	if (!syncookie_check(&t->cookie_key, &flow, s->ack - 1, s->seq - 1, s->opts.ts_ecr,
+		    t->now_us / 1000, &memory)) {
+		t->w->count[COUNT_tcp_cookies_failed]++;
+		return false;
+	}
 	c = l->paused ? NULL : child(t, l, s);
 	if (c == NULL) {
 		stack_drop(t, s, DROP_TCP_BACKLOG);

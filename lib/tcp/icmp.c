@@ -99,7 +99,11 @@ bool tcp_icmp(
 		ip->proto != IP4_PROTO_TCP || ip4_hdr_frag_offset(ip) != 0)
 		return false;
 	c = quoted_conn(t, ip, ip4_hdr_payload(ip));
-	if (c == NULL || type == ICMP_TYPE_SOURCE_QUENCH) /* RFC 9293 MUST-55 */
+	if (c == NULL) {
+		t->w->count[COUNT_tcp_icmp_ignored]++;
+		return false;
+	}
+	if (type == ICMP_TYPE_SOURCE_QUENCH) /* RFC 9293 MUST-55 */
 		return false;
 	if (type == ICMP_TYPE_UNREACH && code == ICMP_CODE_FRAG_NEEDED) {
 		if (t->set.path_mtu)

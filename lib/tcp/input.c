@@ -125,8 +125,12 @@ static bool read_segment(struct tcp *t, struct rte_mbuf *m, struct segment *s)
 		h = pkt_l4(m);
 	}
 	s->m = m;
-	if (tcp_hdr_check(h, len) != TCP_OK || !local_csum_ok(m, (uint16_t)len))
+	if (tcp_hdr_check(h, len) != TCP_OK)
 		return false;
+	if (unlikely(!local_csum_ok(m, (uint16_t)len))) {
+		t->w->count[COUNT_tcp_checksum_errors]++;
+		return false;
+	}
 	s->ip = ip;
 	s->h = h;
 	s->key = (struct tcp_key){ip->dst, ip->src, h->dport, h->sport};
@@ -179,6 +183,7 @@ static bool unconnected(struct tcp *t, uint32_t index, struct segment *s)
  */
 static bool slowly(struct tcp *t, uint32_t index, uint32_t changes, struct segment *s)
 {
+	t->w->count[COUNT_tcp_segments_slow]++;
 	input_flush(t);
 	if (unlikely(t->changes != changes))
 		index = tcp_table_find(t->table, s->hash, &s->key);
@@ -194,6 +199,7 @@ uint32_t tcp_input(struct tcp *t, struct rte_mbuf **pkt, uint32_t n, struct rte_
 	const struct tcp_key *keys[TCP_BURST];
 	uint32_t hashes[TCP_BURST], indexes[TCP_BURST], strays = 0, changes = t->changes;
 
+	t->w->count[COUNT_tcp_segments_in] += n;
 	n = read_burst(t, pkt, n, segments, keys);
 	if (n == 0)
 		return 0;

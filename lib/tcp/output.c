@@ -98,6 +98,9 @@ static bool repeat(struct tcp *t, struct tcp_conn *c, struct out *o, uint32_t at
 	f->undo_left += f->phase != PHASE_OPEN;
 	c->retransmits += c->retransmits < UINT16_MAX;
 	t->w->count[COUNT_tcp_retransmits]++;
+	t->w->count[COUNT_tcp_syn_retransmits] += (r->flags & SENT_SYN) != 0;
+	t->w->count[COUNT_tcp_fast_retransmits] += f->phase == PHASE_RECOVERY;
+	t->w->count[COUNT_tcp_loss_retransmits] += f->phase == PHASE_LOSS;
 	return true;
 }
 
@@ -187,6 +190,7 @@ static bool send_new(struct tcp *t, struct tcp_conn *c, struct out *o, uint32_t 
 	if (!flight_reserve(f, len / RTE_MAX(c->mss, 1u) + 1) || !put(t, c, o, &s))
 		return false;
 	f->prr_out += len;
+	t->w->count[COUNT_tcp_data_segments_out] += len != 0 ? segment_count(c, len) : 0;
 	for (; len > c->mss; len -= c->mss)
 		record(t, c, c->mss, 0);
 	record(t, c, len, flags);

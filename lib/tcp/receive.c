@@ -323,6 +323,7 @@ uint32_t receive_sacks(struct tcp *t, struct tcp_conn *c, struct tcp_sack *sacks
 
 	if (o->duplicate && n < max) {
 		o->duplicate = false;
+		t->w->count[COUNT_tcp_dsacks_out]++;
 		sacks[n++] = o->dsack;
 	}
 	for (uint32_t i = 0; i < o->n && newest == o->n; i++)

@@ -52,6 +52,7 @@ void recovery_delivered(
 			return;
 	} else if (f->sacked != 0 && seq_lt(r->end, f->highest_sack)) {
 		f->reordering_seen = true;
+		t->w->count[COUNT_tcp_reordered]++;
 	}
 	f->rack_rtt = rtt;
 	if (f->rack_end == 0 || sent_before(f->rack_at, f->rack_end, r->at, r->end)) {
@@ -89,6 +90,13 @@ static void mark_lost(struct tcp_flight *f, struct tcp_sent *r)
 	f->lost += r->end - r->seq;
 }
 
+/* The same of what RACK or the timer says is lost: of a repetition that is out, it is. */
+static void lose(struct tcp *t, struct tcp_flight *f, struct tcp_sent *r)
+{
+	t->w->count[COUNT_tcp_lost_retransmits] += (r->flags & SENT_AGAIN) != 0;
+	mark_lost(f, r);
+}
+
 /*
  * RFC 8985 6.2 step 5: lost is what was sent well before something that has arrived. Returns
  * whether anything was; sets the reordering timer for what may be, a little later.
@@ -116,7 +124,7 @@ static bool detect(struct tcp *t, struct tcp_conn *c)
 			continue;
 		}
 		if (left <= 0) {
-			mark_lost(f, r);
+			lose(t, f, r);
 			found = true;
 		} else {
 			wait = RTE_MAX(wait, (uint32_t)left);
@@ -217,6 +225,7 @@ static void enter_recovery(struct tcp *t, struct tcp_conn *c)
 	f->guarded = !(c->uses & USES_SACK);
 	f->tlp_out = false;
 	t->w->count[COUNT_tcp_recoveries]++;
+	t->w->count[COUNT_tcp_reno_recoveries] += !(c->uses & USES_SACK);
 	set_phase(c, PHASE_RECOVERY);
 }
 
@@ -289,6 +298,7 @@ static void tlp_acked(struct tcp *t, struct tcp_conn *c, uint32_t una)
 		return;
 	f->tlp_out = false;
 	if (f->tlp_again && f->phase == PHASE_OPEN) {
+		t->w->count[COUNT_tcp_tail_losses]++;
 		reduce(t, c);
 		c->cwnd = RTE_MIN(c->cwnd, c->ssthresh);
 	}
@@ -469,7 +479,7 @@ static void mark_on_timeout(struct tcp *t, struct tcp_conn *c)
 		struct tcp_sent *r = flight_sent(f, i);
 
 		if (i == 0 || !rack || (int32_t)(r->at + patience - t->us) <= 0)
-			mark_lost(f, r);
+			lose(t, f, r);
 	}
 }
 
@@ -480,12 +490,15 @@ void recovery_timeout(struct tcp *t, struct tcp_conn *c)
 	bool first = f->phase == PHASE_OPEN || (f->phase == PHASE_LOSS && f->timeouts == 0);
 
 	t->w->count[COUNT_tcp_timeouts]++;
+	t->w->count[COUNT_tcp_recoveries_failed] += f->phase == PHASE_RECOVERY;
 	if (first && !state_is_half_open(c->state)) {
 		remember(t, c);
 		reduce(t, c);
 	}
-	if (f->n > 0 && (flight_sent(f, 0)->flags & SENT_SACKED))
+	if (f->n > 0 && (flight_sent(f, 0)->flags & SENT_SACKED)) {
+		t->w->count[COUNT_tcp_sacks_reneged]++;
 		forget_sacks(f);
+	}
 	f->presumed = 0;
 	mark_on_timeout(t, c);
 	c->backoff += c->backoff < 16;

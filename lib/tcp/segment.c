@@ -231,6 +231,7 @@ struct rte_mbuf *segment_write(struct tcp *t, struct tcp_conn *c, const struct s
 		f.ack = c->rcv_nxt;
 		window = f.flags & TCP_SYN ? window : window >> c->rcv_scale;
 		f.window = (uint16_t)RTE_MIN(window, WINDOW_UNSCALED);
+		t->w->count[COUNT_tcp_zero_windows] += f.window == 0;
 		c->last_ack = c->rcv_nxt;
 		/* what waits for a hole is told of by an ACK without data (RFC 5681 4.2) */
 		if (s->len == 0 || !(c->odd & ODD_OUT_OF_ORDER))

@@ -200,6 +200,7 @@ static bool step_reset(struct tcp *t, struct tcp_conn *c, struct segment *s)
 		return false;
 	}
 	t->w->count[COUNT_tcp_resets_received]++;
+	t->w->count[COUNT_tcp_embryonic_resets] += c->listener != 0;
 	consume(t->w, s->m);
 	s->m = NULL;
 	conn_end(t, c, error);

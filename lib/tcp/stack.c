@@ -310,6 +310,9 @@ static void conn_remove(struct tcp *t, struct tcp_conn *c)
 		c->listener = 0;
 	}
 	t->half_open -= state_is_half_open(c->state);
+	t->w->count[COUNT_tcp_attempt_fails] += state_is_half_open(c->state);
+	t->w->count[COUNT_tcp_established_resets] +=
+		c->state == TCP_ESTABLISHED || c->state == TCP_CLOSE_WAIT;
 	t->orphans -= (c->wants & WANT_NOTHING) != 0;
 	conn_strip(t, c);
 	c->state = TCP_CLOSED;

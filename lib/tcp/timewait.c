@@ -47,6 +47,7 @@ void timewait_begin(struct tcp *t, struct time_wait *tw)
 		return;
 	}
 	t->changes++;
+	t->w->count[COUNT_tcp_time_waits]++;
 	append(t, tw);
 }
 

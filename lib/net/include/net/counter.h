@@ -33,20 +33,34 @@
 	X(udp_discard, "datagrams discarded by the discard service") \
 	X(tcp_resets_out, "resets sent for ports nobody listens on") \
 	X(tcp_resets_in, "resets received for connections that do not exist") \
+	X(tcp_segments_in, "TCP segments received, broken ones among them") \
+	X(tcp_segments_slow, "of them, those that the fast path left to the slow one") \
+	X(tcp_checksum_errors, "TCP segments with a wrong checksum") \
 	X(tcp_segments_out, "TCP segments sent, retransmissions among them") \
+	X(tcp_data_segments_out, "TCP segments that carried data for the first time") \
 	X(tcp_retransmits, "TCP segments sent again") \
+	X(tcp_syn_retransmits, "of them, SYNs") \
+	X(tcp_fast_retransmits, "of them, in a repair without a time-out") \
+	X(tcp_loss_retransmits, "of them, after a time-out") \
+	X(tcp_lost_retransmits, "TCP segments that were lost when they had been sent again") \
+	X(tcp_active_opens, "TCP connections that we asked for") \
 	X(tcp_connected, "TCP connections that we opened") \
 	X(tcp_accepted, "TCP connections that listeners accepted") \
 	X(tcp_cookies_sent, "SYNs answered by a cookie") \
 	X(tcp_cookies_taken, "TCP connections made from a cookie that came back") \
+	X(tcp_cookies_failed, "ACKs that were no answer to a cookie, while some were out") \
+	X(tcp_attempt_fails, "TCP handshakes that came to nothing") \
 	X(tcp_half_open_expired, "half-open TCP connections given up") \
 	X(tcp_timed_out, "TCP connections ended by a time-out") \
 	X(tcp_stalled, "TCP connections reset because the peer read next to nothing for too long") \
 	X(tcp_evicted, "stalled TCP connections reset because the buffers were nearly used up") \
 	X(tcp_resets_sent, "resets sent for TCP connections") \
 	X(tcp_resets_received, "resets that ended a TCP connection") \
+	X(tcp_established_resets, "TCP connections ended while open on our side, by whichever reset or time-out") \
+	X(tcp_embryonic_resets, "resets that ended a handshake that the peer had begun") \
 	X(tcp_unread_resets, "resets because the application closed without reading all") \
 	X(tcp_orphans_ended, "closed TCP connections ended before the peer closed") \
+	X(tcp_time_waits, "TCP connections that ended in TIME_WAIT") \
 	X(tcp_time_wait_overflow, "TIME_WAIT records that made room for newer ones") \
 	X(tcp_time_wait_reused, "TIME_WAIT records that a new connection replaced (RFC 6191)") \
 	X(tcp_out_of_order, "TCP segments that came before an earlier one") \
@@ -58,13 +72,22 @@
 	X(tcp_delayed_acks, "ACKs that the delay timer sent") \
 	X(tcp_timeouts, "TCP retransmission time-outs") \
 	X(tcp_recoveries, "times that TCP repaired losses without a time-out") \
+	X(tcp_reno_recoveries, "of them, by duplicate ACKs of peers without SACK") \
+	X(tcp_recoveries_failed, "of them, ended by a time-out") \
+	X(tcp_reordered, "TCP segments that arrived after later ones, by the peer's SACK") \
+	X(tcp_sacks_ignored, "SACK blocks of what is not out") \
+	X(tcp_sacks_reneged, "time-outs for what a peer had SACKed: it threw it away") \
 	X(tcp_tail_probes, "tail loss probes sent (RFC 8985)") \
+	X(tcp_tail_losses, "losses that a tail loss probe repaired") \
 	X(tcp_spurious, "TCP recoveries that were undone: nothing had been lost") \
 	X(tcp_duplicate_acks, "duplicate ACKs from peers without SACK") \
+	X(tcp_dsacks_out, "reports of ours that we got something twice") \
 	X(tcp_dsacks, "reports that a peer got something twice (RFC 2883)") \
 	X(tcp_ecn_reductions, "windows reduced because a router marked (RFC 3168)") \
+	X(tcp_zero_windows, "TCP segments of ours that announced a closed window") \
 	X(tcp_window_probes, "probes of a closed window") \
 	X(tcp_keepalives, "keepalive probes sent") \
+	X(tcp_icmp_ignored, "ICMP errors about segments that are not out") \
 	X(tcp_path_mtus, "TCP connections whose path MTU shrank") \
 	X(tcp_black_holes, "TCP connections that went on in small segments after losses") \
 	X(tcp_no_memory, "TCP refusals for want of memory or room") \

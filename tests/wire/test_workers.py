@@ -3,7 +3,7 @@
 import random
 
 import pytest
-from scapy.layers.inet import ICMP, IP, UDP
+from scapy.layers.inet import ICMP, IP, TCP, UDP
 from scapy.layers.l2 import ARP
 from scapy.packet import Raw
 
@@ -12,7 +12,8 @@ from support.lab import moved
 CONFIG = {
     "system": {"workers": 2},
     "services": {"echo": {"kind": "udp-echo", "listen": "0.0.0.0:7"},
-                 "discard": {"kind": "udp-discard", "listen": "0.0.0.0:9"}},
+                 "discard": {"kind": "udp-discard", "listen": "0.0.0.0:9"},
+                 "tcp": {"kind": "tcp-echo", "listen": "0.0.0.0:7"}},
     "routes": [{"prefix": "0.0.0.0/0", "via": "198.18.1.1"}],
 }
 
@@ -74,3 +75,25 @@ def test_a_broadcast_reaches_its_owner_and_no_default_route(router):
     router.settle()
     came = moved(before, router.counters())
     assert came["udp_discard"] == 40 and not came.get("ip4_forwarded")
+
+
+def test_path_mtus_reach_the_connections(router):
+    """A router says "too large" by an address of its own: the quote tells whose connection it is."""
+    lan, before, quoted = router.lan, router.counters(), {}
+    to = lan.to(lan.router_ip)
+    for port in range(7000, 7016):
+        segment = TCP(sport=port, dport=7, seq=1000, flags="S", options=[("MSS", 1460)])
+        lan.send(to / segment)
+        ours = lan.expect(lambda f: TCP in f and f[TCP].dport == port)[TCP].seq + 1
+        lan.send(to / TCP(sport=port, dport=7, seq=1001, ack=ours, flags="PA") / Raw(b"x" * 1400))
+        quoted[port] = lan.expect(lambda f: TCP in f and f[TCP].dport == port and f[IP].len == 1440)
+    for port, frame in quoted.items():
+        lan.send(lan.to(lan.router_ip, src="198.18.0.77") /
+                 ICMP(type=3, code=4, nexthopmtu=1000) / Raw(bytes(frame[IP])[:28]))
+        lan.expect(lambda f: TCP in f and f[TCP].dport == port and f[IP].len == 1000)
+    for port in quoted:
+        lan.send(to / TCP(sport=port, dport=7, seq=2401, flags="R"))
+    router.settle()
+    came = moved(before, router.counters())
+    assert came["tcp_path_mtus"] == 16 and not came.get("tcp_icmp_ignored")
+    assert came["handed_over"] > 0  # the kernel has chosen the queues, by what it pleased

@@ -8,81 +8,17 @@ import threading
 import pytest
 
 from support import lab
+from support.clients import (DISCARD, ECHO, ROUTER, SOURCE, connected, echo, kernel_router, pattern,
+                             read_all, read_exactly, send_all)
 
-ROUTER = "198.18.0.254"
-ECHO, DISCARD, SOURCE, CLOSED = 7, 9, 19, 4321
-SERVICES = {"services": {
-    "echo": {"kind": "tcp-echo", "listen": "0.0.0.0:7"},
-    "discard": {"kind": "tcp-discard", "listen": "0.0.0.0:9"},
-    "source": {"kind": "tcp-source", "listen": "0.0.0.0:19"}}}
+CLOSED = 4321
 
 
 @pytest.fixture(scope="module", params=[1, 2], ids=["1 worker", "2 workers"])
 def host(request):
-    router = lab.Router({**SERVICES, "system": {"workers": request.param}}, introduce=False)
-    for port in router.ports.values():
-        port.become_host()
+    router = kernel_router({"system": {"workers": request.param}})
     yield router
     router.stop()
-
-
-@pytest.fixture
-def connect(host):
-    """Makes connected sockets from the client's namespace; closes them at the end."""
-    made = []
-
-    def connect(port, **options):
-        with host.lan.namespace.entered():
-            s = socket.socket()
-        made.append(s)
-        s.settimeout(20 * lab.SLOW)
-        for name, value in options.items():
-            s.setsockopt(*OPTIONS[name], value)
-        s.connect((ROUTER, port))
-        return s
-
-    yield connect
-    for s in made:
-        s.close()
-
-
-OPTIONS = {
-    "rcvbuf": (socket.SOL_SOCKET, socket.SO_RCVBUF),
-    "nodelay": (socket.IPPROTO_TCP, socket.TCP_NODELAY),
-    "mss": (socket.IPPROTO_TCP, socket.TCP_MAXSEG),
-}
-
-
-def pattern(size, seed=1):
-    return (hashlib.shake_256(bytes([seed])).digest(65536) * (size // 65536 + 1))[:size]
-
-
-def send_all(s, data):
-    s.sendall(data)
-    s.shutdown(socket.SHUT_WR)
-
-
-def echo(s, data):
-    """What comes back for the data, both ways at once."""
-    sender = threading.Thread(target=send_all, args=(s, data))
-    sender.start()
-    back = read_all(s)
-    sender.join()
-    return back
-
-
-def read_exactly(s, size):
-    got = b""
-    while len(got) < size and (part := s.recv(size - len(got))):
-        got += part
-    return got
-
-
-def read_all(s):
-    parts = []
-    while part := s.recv(1 << 16):
-        parts.append(part)
-    return b"".join(parts)
 
 
 @pytest.mark.parametrize("size", [0, 1, 535, 536, 1448, 1449, 65535, 1 << 20])
@@ -211,13 +147,10 @@ def test_curl_and_nc(host):
 
 def test_a_reader_that_never_reads():
     """Its window is closed and answers probes; who shares the host with it hears nothing of that."""
-    router = lab.Router({**SERVICES, "tcp": {"stall_timeout": "1s"}}, introduce=False)
+    router = kernel_router({"tcp": {"stall_timeout": "1s"}})
     try:
-        router.ports["lan"].become_host()
-        with router.ports["lan"].namespace.entered():
-            stuck = socket.create_connection((ROUTER, SOURCE), timeout=5 * lab.SLOW)
-            quiet = socket.create_connection((ROUTER, ECHO), timeout=5 * lab.SLOW)
-        with stuck, quiet:
+        with connected(router.lan.namespace, SOURCE) as stuck, \
+                connected(router.lan.namespace, ECHO) as quiet:
             router.wait_until(lambda: router.counters()["tcp_stalled"], 10, "it is let go")
             with pytest.raises(ConnectionResetError):
                 while stuck.recv(65536):

@@ -29,6 +29,7 @@ from scapy.packet import Raw
 TOP = Path(__file__).resolve().parents[2]
 BUILD = Path(os.environ.get("MILLRACE_BUILD", TOP / "build"))
 SLOW = 4 if "asan" in BUILD.name else 1  # what deadlines are multiplied by
+SOAK = "MILLRACE_SOAK" in os.environ  # tests/soak: what tests/run does in short, at length
 
 BROADCAST = "ff:ff:ff:ff:ff:ff"
 
@@ -198,6 +199,10 @@ class Port:
     def drain(self):
         """Everything that has arrived by now."""
         return list(iter(self.recv, None))
+
+    def drain_bytes(self):
+        """The same, as bytes and so at less cost."""
+        return list(iter(self.recv_bytes, None))
 
     # this host's side of ARP
 
@@ -425,6 +430,12 @@ class Router(Daemon):
         super().abandon()
         for port in self.ports.values():
             port.close()
+
+    def apply(self, changes):
+        """Applies the configuration with `changes` laid over it, and not over earlier ones."""
+        path = self.path / "next.yaml"
+        path.write_text(json.dumps(merged(self.conf, changes), indent=2))
+        return self.ctl("config", "apply", str(path))
 
     # frames in, frames out
 

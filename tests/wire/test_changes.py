@@ -29,12 +29,6 @@ CHANGES = [
 ]
 
 
-def apply(router, changes):
-    path = router.path / "next.yaml"
-    path.write_text(json.dumps(lab.merged(router.conf, changes), indent=2))
-    return router.ctl("config", "apply", str(path))
-
-
 def diff(router, path):
     return router.ctl("config", "diff", str(path))["diff"]
 
@@ -60,7 +54,7 @@ def test_no_packet_is_lost(make_router, workers):
     def change():
         try:
             for turn in range(4 * len(CHANGES)):
-                apply(router, CHANGES[turn % len(CHANGES)])
+                router.apply(CHANGES[turn % len(CHANGES)])
                 ended.wait(0.1)
         except lab.CtlError as failure:
             failures.append(failure)
@@ -120,7 +114,7 @@ def test_errors_change_nothing(make_router):
 ], ids=["workers", "limits", "queues", "device", "namespace"])
 def test_refused_with_a_sentence(router, changes, sentence):
     with pytest.raises(lab.CtlError, match=sentence):
-        apply(router, changes)
+        router.apply(changes)
     assert diff(router, router.file) == ""
     router.settle()
 
@@ -130,7 +124,7 @@ def test_rollback(make_router):
     before = prefixes(router)
     with pytest.raises(lab.CtlError, match="nothing was applied"):
         router.ctl("config", "rollback")
-    assert "203.0.113.0/24" in apply(router, {"routes": [ROUTE]})["diff"]
+    assert "203.0.113.0/24" in router.apply({"routes": [ROUTE]})["diff"]
     assert prefixes(router) == before | {"203.0.113.0/24"}
     router.ctl("config", "rollback")
     assert prefixes(router) == before and diff(router, router.file) == ""
@@ -140,7 +134,7 @@ def test_rollback(make_router):
 
 def test_saved_and_started_from(make_router):
     router = make_router({"services": {"echo": {"kind": "udp-echo", "listen": "0.0.0.0:7"}}})
-    apply(router, {"routes": [ROUTE]})
+    router.apply({"routes": [ROUTE]})
     router.ctl("route", "add", "100.64.0.0/10", "blackhole")
     router.ctl("neighbour", "add", "198.18.0.77", "02:00:00:00:00:77", "lan")
     before, saved = prefixes(router), router.path / "saved.yaml"
@@ -178,10 +172,10 @@ def test_the_file_of_the_start_stays_the_one(make_router):
     """SIGHUP reads it, and a save writes it, whatever file was applied meanwhile."""
     router = make_router()
     before, other = prefixes(router), router.path / "next.yaml"
-    apply(router, {"routes": [ROUTE]})
+    router.apply({"routes": [ROUTE]})
     router.daemon.send_signal(signal.SIGHUP)
     router.wait_until(lambda: prefixes(router) == before, 5, "the route is gone again")
-    apply(router, {"routes": [ROUTE]})
+    router.apply({"routes": [ROUTE]})
     router.ctl("route", "add", "100.64.0.0/10", "blackhole")
     applied = other.read_text()
     assert router.ctl("config", "save") == {"file": str(router.file)}
@@ -207,13 +201,13 @@ def test_port_comes_and_goes(make_router):
     conf = {"addresses": ["198.18.7.254/24"]}
     dmz = router.ports["dmz"] = lab.Port("dmz", conf, 7)
     for _ in range(2):
-        apply(router, {"ports": {"dmz": conf}})
+        router.apply({"ports": {"dmz": conf}})
         router.wait_until(lambda: links(router).get("dmz") == "up", 5, "the new port is up")
         dmz.open()
         dmz.introduce()
         router.lan.send(router.lan.to(dmz.ip) / UDP(dport=9))
         dmz.expect(lambda f: UDP in f and f[IP].src == router.lan.ip)
-        apply(router, {})
+        router.apply({})
         assert links(router).keys() == {"lan", "wan"}
         router.wait_until(lambda: "dmz0" not in dmz.namespace.run("ip", "link").stdout, 5,
                           "its device is gone")

@@ -318,6 +318,9 @@ static const struct option tcp[] = {
 	{"challenge_acks", NUMBER, AT(struct conf, services.tcp.challenge_acks), "2", 0, 1000,
 		.unit = "a second",
 		.help = "To one peer, for segments that may be forged (RFC 5961)."},
+	{"keepalive", TIME, AT(struct conf, services.tcp.keepalive_ms), "2h", 1000, 604800000,
+		WORDS({"off", 0}),
+		.help = "Silence after which a service asks whether its peer is still there."},
 };
 static const struct section tcp_section = {SECTION(tcp)};
 

@@ -109,6 +109,7 @@ static struct tcp_settings settings_of(const struct service_tcp_conf *c)
 	s.delayed_ack_us = c->delayed_ack_ms * 1000;
 	s.challenge_acks = c->challenge_acks;
 	s.options.stall_timeout_ms = c->stall_timeout_ms;
+	s.options.keepalive_idle_s = c->keepalive_ms / 1000;
 	s.timestamps = c->timestamps != 0;
 	s.sack = c->sack != 0;
 	s.ecn = c->ecn != 0;

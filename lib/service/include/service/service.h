@@ -39,6 +39,7 @@ struct service_tcp_conf {
 	uint32_t delayed_ack_ms;
 	uint32_t challenge_acks;
 	uint32_t stall_timeout_ms; /* 0: never */
+	uint32_t keepalive_ms;	   /* 0: off; else at least a second */
 	uint32_t timestamps;
 	uint32_t sack;
 	uint32_t ecn;

@@ -175,7 +175,10 @@ struct tcp *tcp_new(struct worker *w, const struct tcp_settings *s, const struct
 /* Everything is freed, nobody is told. */
 void tcp_free(struct tcp *t);
 
-/* Other settings, from now on; connections keep what they began with where they have their own. */
+/*
+ * Other settings, from now on; connections keep what they began with where they have their own, and
+ * so do listeners that were opened with options.
+ */
 void tcp_configure(struct tcp *t, const struct tcp_settings *s);
 
 /* Whose stack it is. */

@@ -236,7 +236,11 @@ static bool take_cookie(struct tcp *t, struct listener *l, struct segment *s)
 	if (!syncookie_check(&t->cookie_key, &flow, s->ack - 1, s->seq - 1, s->opts.ts_ecr,
 		    t->now_us / 1000, &memory)) {
 		t->w->count[COUNT_tcp_cookies_failed]++;
-		return false;
+		/* What brings the cookie may be lost, and comes again: no reason for a reset. */
+		if (s->len == 0 && !(s->flags & TCP_FIN))
+			return false;
+		stack_drop(t, s, DROP_TCP_COOKIE);
+		return true;
 	}
 	c = l->paused ? NULL : child(t, l, s);
 	if (c == NULL) {

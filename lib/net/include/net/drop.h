@@ -80,6 +80,7 @@
 	X(TCP_TIME_WAIT, "TCP segment for a connection that has ended") \
 	X(TCP_BACKLOG, "the listener takes no connections now (its queue is full)") \
 	X(TCP_CROWDED, "small TCP segments that would fill more buffers than the window has room for") \
+	X(TCP_COOKIE, "TCP data that came before the ACK with the SYN cookie that opens for them") \
 	X(TCP_HOLD_FULL, "no room for TCP data out of order (tcp limits)") \
 	X(PROTO_UNKNOWN, "IP protocol that nobody here speaks") \
 	X(LOCAL_GROUP, "a service does not answer what came by broadcast or multicast") \

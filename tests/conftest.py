@@ -9,6 +9,22 @@ def pytest_configure(config):
     config.addinivalue_line("markers", "end_to_end: also run with the binary under sanitizers")
 
 
+figures = []
+
+
+@pytest.fixture(scope="session")
+def figure():
+    """figure(what, value): a line below the results; what was measured beside what was tested."""
+    return lambda what, value: figures.append(f"{what}: {value}")
+
+
+def pytest_terminal_summary(terminalreporter):
+    if figures:
+        terminalreporter.section("figures")
+        for line in figures:
+            terminalreporter.write_line(f"figure: {line}")
+
+
 @pytest.fixture(scope="session", autouse=True)
 def clean_machine():
     lab.clear_dead_runs()

@@ -1,0 +1,92 @@
+# SPDX-License-Identifier: BSD-3-Clause
+# shellcheck shell=bash
+# What tests/run and tests/soak share: counting, the suites by their names, the closing line. Sourced
+# by them after app/setup.sh. A suite is a function suite_NAME that says `check`, `skip` or `add`.
+
+python=(/usr/bin/python3 -B) # the one that Debian's scapy and pytest belong to
+pytest_seconds=900           # the most for one call of pytests
+passed=0 failed=0 skipped=0
+
+# add PASSED FAILED SKIPPED
+add() {
+  passed=$((passed + $1)) failed=$((failed + $2)) skipped=$((skipped + $3))
+}
+
+# check NAME CMD...: one test; its output is shown if it fails.
+check() {
+  local name=$1
+  shift
+  if silently "$@"; then
+    add 1 0 0
+  else
+    add 0 1 0
+    say "FAILED: $name"
+  fi
+}
+
+# skip NAME REASON
+skip() {
+  add 0 0 1
+  say "skipped: $1: $2"
+}
+
+suite_gcc() {
+  check "gcc compiles the tree without a warning" build_in "$top/build"
+}
+
+# pytests DIR [OPTION...]: what pytest finds there, with the reasons of those that it skips.
+pytests() {
+  local log status=0
+  log=$(mktemp)
+  (cd "$top/tests" &&
+    timeout "$pytest_seconds" "${python[@]}" -m pytest -q -rfEs --tb=short -p no:cacheprovider "$@") \
+    >"$log" 2>&1 </dev/null || status=$?
+  [[ $status == 0 ]] || sed -n '/^=\+ \(FAILURES\|ERRORS\)/,$p' "$log" | tail -n 200 >&2
+  [[ $status -le 1 ]] || check "pytest comes to its end" false
+  grep -E '^(SKIPPED|figure:)' "$log" >&2 || true
+  add "$(outcomes "$log" passed)" "$(outcomes "$log" '(failed|error)')" "$(outcomes "$log" skipped)"
+  rm -f "$log"
+}
+
+# fuzz SECONDS: each of the fuzzers for so long.
+fuzz() {
+  local log
+  log=$(mktemp)
+  "$top/tests/fuzz/run" "$1" >"$log" 2>&1 || grep -v '^ok' "$log" >&2
+  add "$(outcomes "$log" passed)" "$(outcomes "$log" failed)" 0
+  rm -f "$log"
+}
+
+# What a log's last line counts: outcomes LOG PATTERN
+outcomes() {
+  tail -n 1 "$1" | grep -oP "[0-9]+(?= $2)" | awk '{ n += $1 } END { print n + 0 }'
+}
+
+run_suite() {
+  local all=("$passed" "$failed" "$skipped") begun=${EPOCHREALTIME/./} tenths
+  passed=0 failed=0 skipped=0
+  "suite_$1"
+  [[ $((passed + failed + skipped)) -gt 0 ]] || check "the suite has tests" false
+  tenths=$(((${EPOCHREALTIME/./} - begun) / 100000))
+  printf '%s: %d passed, %d failed, %d skipped (%d.%d s)\n' "$1" "$passed" "$failed" "$skipped" \
+    $((tenths / 10)) $((tenths % 10))
+  add "${all[@]}"
+}
+
+# run_suites [NAME...]: gcc, then those named, or all in `suites`; the closing line and status.
+run_suites() {
+  local name
+  for name; do
+    declare -F "suite_$name" >/dev/null || die "no suite $name; there are: ${suites[*]}"
+  done
+  need_root
+  install_packages "${build_packages[@]}" "${demo_packages[@]}" "${test_packages[@]}"
+  run_suite gcc
+  if [[ $failed == 0 ]]; then
+    for name in "${@:-${suites[@]}}"; do
+      run_suite "$name"
+    done
+  fi
+  echo "$passed passed, $failed failed, $skipped skipped"
+  [[ $failed == 0 && $passed -gt 0 ]]
+}

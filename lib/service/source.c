@@ -40,6 +40,16 @@ static struct rte_mbuf *lines(struct worker *w, uint32_t first)
 	return m;
 }
 
+/* No memory: what is queued will ask again when it is acknowledged; nothing would wait for ever. */
+static void starve(struct tcp *t, struct tcp_conn *c)
+{
+	struct tcp_info info;
+
+	tcp_info(t, c, &info);
+	if (info.unsent + info.unacked <= 1) /* the SYN may still count */
+		tcp_abort(t, c);
+}
+
 /* As long as half of the queue is free. The user pointer counts lines. */
 static void fill(struct tcp *t, struct tcp_conn *c)
 {
@@ -48,15 +58,14 @@ static void fill(struct tcp *t, struct tcp_conn *c)
 	while (tcp_send_room(c) >= SOURCE_ROOM) {
 		struct rte_mbuf *m = lines(tcp_worker(t), (uint32_t)(line % LINES));
 
-		if (m == NULL)
-			break;
-		if (tcp_send(t, c, m, 0) != 0) {
+		if (m == NULL || tcp_send(t, c, m, 0) != 0) {
 			rte_pktmbuf_free(m);
-			break;
+			starve(t, c);
+			return;
 		}
 		line += PATTERN / LINE;
+		tcp_set_user(c, &tcp_source, (void *)line);
 	}
-	tcp_set_user(c, &tcp_source, (void *)line);
 }
 
 static void on_accept(struct tcp *t, struct tcp_conn *c)

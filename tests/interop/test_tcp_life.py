@@ -162,6 +162,27 @@ def test_half_open_and_gone(host):
     clients.await_no_state(host)
 
 
+def test_who_finds_no_memory_is_told(make_router):
+    """Readers that sleep hold all that connections may: who comes next is not left waiting."""
+    router = make_router(lab.merged(clients.SERVICES, {"system": {"limits": {"mbufs": 6144}}}),
+                         introduce=False)
+    router.lan.become_host()
+
+    def connect():
+        return clients.connected(router.lan.namespace, SOURCE, rcvbuf=4096)
+
+    sleepers = []
+    with pytest.raises(ConnectionResetError):
+        for _ in range(30):
+            sleepers.append(connect())
+            assert sleepers[-1].recv(1)  # it has some of the memory, and reads no more
+    for s in sleepers:
+        s.close()
+    clients.await_no_state(router)
+    with connect() as s:
+        assert len(clients.read_exactly(s, 1 << 20)) == 1 << 20
+
+
 @pytest.mark.end_to_end
 def test_eight_readers_that_sleep(host, connect):
     """They hold what they may; somebody else is served meanwhile, and nothing of theirs is lost."""

@@ -14,7 +14,6 @@ from scapy.layers.inet import UDP
 from support import lab
 
 MILLRACE = lab.BUILD / "app/millrace"
-SHIPPED = sorted((lab.TOP / "config").glob("*.yaml"))
 NULL = {"lan": {"vdev": "net_null0", "addresses": ["198.18.0.254/24"]}}
 
 
@@ -98,20 +97,6 @@ def test_reference_loads(tmp_path):
     file = tmp_path / "reference.yaml"
     file.write_text(lab.sh(MILLRACE, "--config-reference"))
     assert run(MILLRACE, "--check", file).returncode == 0
-
-
-@pytest.mark.parametrize("file", SHIPPED, ids=[file.stem for file in SHIPPED])
-def test_shipped(file, tmp_path):
-    """Each shipped file is good, and boots; null devices stand in for cards and interfaces."""
-    assert run(MILLRACE, "--check", file).returncode == 0
-    numbers = iter(range(10, 20))
-    text = re.sub(r"(pci|vdev): \"?[^\s,}]*(,[^\"]*)?\"?|tap: {.*?}",
-                  lambda _: f"vdev: \"net_null{next(numbers)},no-rx=1\"", file.read_text())
-    text = re.sub(r"(?m)^ *members:.*\n|^ *control_socket:.*\n| *hugepages:.*\n", "", text)
-    text = re.sub(r"(?m)^system:.*\n", "", text)
-    assert "net_null10" in text
-    ours = f"system:\n  control_socket: {tmp_path}/ctl.sock\n  hugepages: off\n"
-    boots(tmp_path, ours + text)
 
 
 def boots(tmp_path, text):

@@ -20,6 +20,13 @@ static uint16_t free_listener(struct tcp *t)
 	return t->n_listeners < t->limits.listeners ? t->n_listeners++ : UINT16_MAX;
 }
 
+static struct listener *open_listener(struct tcp *t, int number)
+{
+	return number >= 0 && number < t->n_listeners && t->listener[number].open
+		       ? &t->listener[number]
+		       : NULL;
+}
+
 int tcp_listen(struct tcp *t, uint32_t addr, uint16_t port, uint32_t backlog,
 	const struct tcp_ops *ops, void *user, const struct tcp_options *options)
 {
@@ -37,19 +44,10 @@ int tcp_listen(struct tcp *t, uint32_t addr, uint16_t port, uint32_t backlog,
 		.open = true,
 		.backlog = backlog,
 		.ops = ops,
-		.user = user,
-		.own_options = options != NULL};
-	if (options != NULL)
-		t->listener[number].options = *options;
+		.user = user};
+	tcp_listen_options(t, number, options);
 	t->by_port[port] = number + 1;
 	return number;
-}
-
-static struct listener *open_listener(struct tcp *t, int number)
-{
-	return number >= 0 && number < t->n_listeners && t->listener[number].open
-		       ? &t->listener[number]
-		       : NULL;
 }
 
 void tcp_unlisten(struct tcp *t, int listener)
@@ -65,6 +63,17 @@ void tcp_unlisten(struct tcp *t, int listener)
 	*link = l->next;
 	l->open = false;
 	t->closing += l->half_open; /* sweep.c resets them; until then the number is in use */
+}
+
+void tcp_listen_options(struct tcp *t, int listener, const struct tcp_options *options)
+{
+	struct listener *l = open_listener(t, listener);
+
+	if (l == NULL)
+		return;
+	l->own_options = options != NULL;
+	if (options != NULL)
+		l->options = *options;
 }
 
 void tcp_listen_pause(struct tcp *t, int listener, bool paused)

@@ -263,6 +263,25 @@ static void unlisten_what_is_not(void **state)
 	assert_int_equal(tcp_listen(t, 0, PEER_PORT + 1, 16, &ops, NULL, NULL), other);
 }
 
+/* What connections begin with changes with the stack's settings, unless a listener has its own. */
+static void options_of_a_listener(void **state)
+{
+	struct tcp *t = bed_of_peer()->t;
+	struct tcp_settings set = tcp_settings_default;
+	struct tcp_options own = set.options;
+
+	(void)state;
+	set.options.ttl = 33;
+	own.ttl = 44;
+	tcp_configure(t, &set);
+	assert_int_equal(peer_accept(1)->ttl, 33);
+	tcp_listen_options(t, 0, &own);
+	assert_int_equal(peer_accept(2)->ttl, 44);
+	tcp_listen_options(t, 0, NULL);
+	tcp_listen_options(t, 7, &own);
+	assert_int_equal(peer_accept(3)->ttl, 33);
+}
+
 /* Half-open connections of a listener that was closed end a few in a pass, or by their ACK. */
 static void unlisten_with_many_half_open(void **state)
 {
@@ -389,6 +408,7 @@ int main(void)
 		cmocka_unit_test_setup_teardown(holes_do_not_stop_senders, open_peer, close_peer),
 		cmocka_unit_test_setup_teardown(nothing_before_the_syn, open_peer, close_peer),
 		cmocka_unit_test_setup_teardown(unlisten_what_is_not, open_peer, close_peer),
+		cmocka_unit_test_setup_teardown(options_of_a_listener, open_peer, close_peer),
 		cmocka_unit_test_setup_teardown(
 			unlisten_with_many_half_open, open_peer, close_peer),
 		cmocka_unit_test_setup_teardown(out_for_45_minutes, open_peer, close_peer),

@@ -233,6 +233,8 @@ int tcp_listen(struct tcp *t, uint32_t addr, uint16_t port, uint32_t backlog,
  * number that is not open is ignored.
  */
 void tcp_unlisten(struct tcp *t, int listener);
+/* What connections accepted from now on begin with; NULL: the stack's. */
+void tcp_listen_options(struct tcp *t, int listener, const struct tcp_options *options);
 /* While paused, SYNs and final ACKs are ignored, and their senders try again. */
 void tcp_listen_pause(struct tcp *t, int listener, bool paused);
 

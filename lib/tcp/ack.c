@@ -79,7 +79,7 @@ static void free_acked(struct tcp *t, struct tcp_flight *f, uint32_t ack)
 		f->head_seq += m->data_len;
 		f->buffers--;
 		t->held_buffers--;
-		t->held_bytes -= m->data_len;
+		t->held_bytes -= held_of(m);
 		m->next = NULL;
 		m->nb_segs = 1;
 		rte_pktmbuf_free_seg(m);

@@ -256,7 +256,7 @@ static void enqueue(struct tcp *t, struct tcp_flight *f, struct rte_mbuf *m)
 		f->queued_end += m->data_len;
 		f->buffers++;
 		t->held_buffers++;
-		t->held_bytes += m->data_len;
+		t->held_bytes += held_of(m);
 		m = next;
 	}
 }

@@ -226,6 +226,13 @@ static inline uint32_t conn_index(const struct tcp *t, const struct tcp_conn *c)
 	return (uint32_t)(c - t->conn);
 }
 
+/* Bytes that a queued buffer keeps from others: none, where they lie in memory of somebody's own.
+ */
+static inline uint32_t held_of(const struct rte_mbuf *m)
+{
+	return RTE_MBUF_HAS_EXTBUF(m) ? 0 : m->data_len;
+}
+
 /* A tick that is not 0. */
 static inline uint32_t tick_in(const struct tcp *t, uint32_t delay)
 {

@@ -485,7 +485,7 @@ void flight_free(struct tcp *t, struct tcp_conn *c)
 		m->next = NULL;
 		m->nb_segs = 1;
 		t->held_buffers--;
-		t->held_bytes -= m->data_len;
+		t->held_bytes -= held_of(m);
 		rte_pktmbuf_free_seg(m);
 	}
 	if (f->sent != f->inline_sent)

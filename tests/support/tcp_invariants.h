@@ -63,17 +63,18 @@ static inline bool tcp_queue_has(
 static inline const char *tcp_invariants_queue(const struct tcp_flight *f, struct tcp_recount *sum)
 {
 	const struct rte_mbuf *last = NULL;
-	uint32_t bytes = 0, buffers = 0;
+	uint32_t bytes = 0, held = 0, buffers = 0;
 
 	for (const struct rte_mbuf *b = f->head; b != NULL; last = b, b = b->next) {
 		TCP_INVARIANT(b->data_len != 0);
 		TCP_INVARIANT(rte_mbuf_refcnt_read(b) >= 1);
 		bytes += b->data_len;
+		held += held_of(b);
 		buffers++;
 	}
 	TCP_INVARIANT(f->buffers == buffers);
 	sum->held_buffers += buffers;
-	sum->held_bytes += bytes;
+	sum->held_bytes += held;
 	TCP_INVARIANT(f->tail == last);
 	TCP_INVARIANT(f->head == NULL || f->head_seq + bytes == f->queued_end);
 	return NULL;

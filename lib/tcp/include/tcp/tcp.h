@@ -254,9 +254,10 @@ enum {
 };
 
 /*
- * Takes a chain of direct or indirect mbufs whose data are the bytes to send; the data are not
- * changed (what follows may be put behind them), and are freed when acknowledged. 0, or -ENOBUFS
- * (more than tcp_send_room()), -EPIPE (after tcp_shutdown()), -ENOTCONN; then m stays the caller's.
+ * Takes a chain of mbufs (direct, indirect, with external buffers) whose data are the bytes to
+ * send; the data are not changed (what follows may be put behind them), and are freed when
+ * acknowledged. 0, or -ENOBUFS (more than tcp_send_room()), -EPIPE (after tcp_shutdown()),
+ * -ENOTCONN; then m stays the caller's.
  * Before the handshake is done they wait.
  */
 int tcp_send(struct tcp *t, struct tcp_conn *c, struct rte_mbuf *m, unsigned int flags);

@@ -327,6 +327,17 @@ static inline bool state_is_half_open(uint8_t state)
 	return state == TCP_SYN_SENT || state == TCP_SYN_RCVD;
 }
 
+/*
+ * Of a segment without data: snd_nxt, but not beyond the window, where a probe may stand. The peer
+ * would answer an ACK there that it is not acceptable, and if it probes too, so would we, for ever;
+ * and it would not believe a reset (RFC 5961 3.2).
+ */
+static inline uint32_t conn_seq(const struct tcp_conn *c)
+{
+	return state_is_half_open(c->state) ? c->snd_nxt
+					    : seq_min(c->snd_nxt, c->snd_una + c->snd_wnd);
+}
+
 static inline uint32_t stack_stamp(const struct tcp *t, const struct tcp_conn *c)
 {
 	return t->stamp + c->ts_off;

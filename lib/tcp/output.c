@@ -386,15 +386,6 @@ static bool keepalive(struct tcp *t, struct tcp_conn *c, struct out *o)
 	return true;
 }
 
-/*
- * Of an acknowledgement: snd_nxt, but not beyond the window, where a probe may stand: the peer
- * would answer that it is not acceptable, and if it probes too, so would we, for ever.
- */
-static uint32_t ack_seq(const struct tcp_conn *c)
-{
-	return seq_min(c->snd_nxt, c->snd_una + c->snd_wnd);
-}
-
 /* All that c has to say; false: not all, it stays on the list. */
 static bool speak(struct tcp *t, struct tcp_conn *c, struct out *o)
 {
@@ -404,7 +395,7 @@ static bool speak(struct tcp *t, struct tcp_conn *c, struct out *o)
 	if ((c->todo & TODO_PROBE) && !keepalive(t, c, o))
 		return false;
 	if (ack_is_due(t, c) && c->state != TCP_SYN_SENT &&
-		!put(t, c, o, &(struct say){.seq = ack_seq(c), .flags = TCP_ACK}))
+		!put(t, c, o, &(struct say){.seq = conn_seq(c), .flags = TCP_ACK}))
 		return false;
 	c->todo &= TODO_LISTED | TODO_DELAYED;
 	conn_arm(t, c);

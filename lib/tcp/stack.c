@@ -350,7 +350,7 @@ void conn_reset(struct tcp *t, struct tcp_conn *c, int error)
 
 	if (l != NULL) {
 		l->key = c->key;
-		l->seq = c->snd_nxt;
+		l->seq = conn_seq(c);
 		l->ack = c->rcv_nxt;
 		l->flags = TCP_RST | TCP_ACK;
 		l->ttl = c->ttl;

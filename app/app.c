@@ -8,6 +8,7 @@
 #include "net/net.h"
 #include "net/port.h"
 #include "net/route.h"
+#include "service/service.h"
 
 #define TICK_MS 50
 #define LOAD_MS 1000
@@ -67,6 +68,7 @@ static void tick(struct app *app, ticks now)
 	neigh_tick(app->net, now);
 	route_tick(app->net);
 	port_poll_links(app->net, now);
+	service_poll(app->net);
 	if (now - app->load_at >= clock_of_ms(LOAD_MS))
 		take_load(app, now);
 	app->next_tick = now + clock_of_ms(TICK_MS);

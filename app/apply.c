@@ -62,8 +62,7 @@ static void publish_rarp(struct net *net, const struct conf *c, ticks now)
 
 static int build_services(struct net *net, const struct conf *c, struct errs *e)
 {
-	(void)e;
-	return service_build(net, &c->services);
+	return service_build(net, &c->services, e);
 }
 
 static void publish_services(struct net *net, const struct conf *c, ticks now)

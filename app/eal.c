@@ -191,6 +191,11 @@ static uint64_t memory_needed(const struct conf *c, uint64_t page)
 	for (uint32_t i = 0; i < c->ports.n; i++)
 		need += (uint64_t)c->system.n_workers * DESCRIPTOR_BYTES *
 			(c->ports.list[i].rx_descriptors + c->ports.list[i].tx_descriptors);
+	for (uint32_t i = 0; i < c->services.n; i++)
+		if (c->services.list[i].kind == SERVICE_HTTP) { /* old and new files at once */
+			need += 2 * c->services.http.files_bytes;
+			break;
+		}
 	return c->system.memory != 0 ? c->system.memory : need;
 }
 

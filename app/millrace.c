@@ -182,8 +182,8 @@ static void end(struct app *app)
 		if (app->conf != NULL)
 			print_books(app->net);
 		service_detach(app->net);
-		service_free(app->net);
 		eal_free_workers(app->net);
+		service_free(app->net); /* packets have referred to its files */
 		net_free(app->net);
 	}
 	apply_end(app);

@@ -15,7 +15,7 @@ demo_packages=(
   curl ethtool iproute2 iputils-ping netcat-openbsd traceroute wrk
 )
 test_packages=(
-  clang clang-format hping3 iperf3 iputils-arping libclang-rt-dev mtr-tiny nmap procps
+  apache2-utils clang clang-format hping3 iperf3 iputils-arping libclang-rt-dev mtr-tiny nmap procps
   python3-pytest python3-scapy socat tcpdump
 )
 

@@ -66,6 +66,10 @@ const char *conf_char(const struct conf *c, size_t index)
 /* What follows from what was read. */
 static void settle(struct conf *c)
 {
+	const char *slash = strrchr(c->file, '/');
+
+	snprintf(c->services.directory, sizeof(c->services.directory), "%.*s",
+		slash ? (int)(slash - c->file + 1) : 0, c->file);
 	for (uint32_t k = 0; k < c->ports.n; k++) {
 		struct port_conf *p = &c->ports.list[k];
 

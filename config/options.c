@@ -10,6 +10,7 @@
 
 #include "net/park.h"
 #include "net/reasm.h"
+#include "wire/http1_hdr.h"
 
 #include <assert.h>
 
@@ -288,12 +289,15 @@ static const struct option service[] = {
 	{"kind", NUMBER, AT(struct service_conf, kind),
 		WORDS({"udp-echo", SERVICE_UDP_ECHO}, {"udp-discard", SERVICE_UDP_DISCARD},
 			{"tcp-echo", SERVICE_TCP_ECHO}, {"tcp-discard", SERVICE_TCP_DISCARD},
-			{"tcp-source", SERVICE_TCP_SOURCE}),
+			{"tcp-source", SERVICE_TCP_SOURCE}, {"http", SERVICE_HTTP}),
 		.required = true, .example = "tcp-echo",
-		.help = "What it does (RFC 862, RFC 863; tcp-source sends RFC 864's lines)."},
+		.help = "What it does (RFC 862, RFC 863; tcp-source sends RFC 864's lines; http "
+			"shows files)."},
 	{"listen", ENDPOINT, AT(struct service_conf, addr), .required = true,
 		.example = "0.0.0.0:7",
 		.help = "Its address and port; 0.0.0.0 is any address of ours."},
+	{"root", TEXT, AT(struct service_conf, root), "",
+		.help = "Of http: the directory with its files; relative to the one of this file."},
 };
 static const struct section service_section = {
 	SECTION(service), .size = sizeof(struct service_conf), .placed = true};
@@ -323,6 +327,31 @@ static const struct option tcp[] = {
 		.help = "Silence after which a service asks whether its peer is still there."},
 };
 static const struct section tcp_section = {SECTION(tcp)};
+
+static const struct option http[] = {
+	{"head", SIZE, AT(struct conf, services.http.head_bytes), "8K", 512, 32768, .unit = "bytes",
+		.help = "A request's head at most (431, 414)."},
+	{"fields", NUMBER, AT(struct conf, services.http.fields), "64", 8, HTTP1_FIELDS_MAX,
+		.help = "Fields in it at most (431)."},
+	{"body", SIZE, AT(struct conf, services.http.body_bytes), "64K", 0, 1 << 30,
+		.unit = "bytes", .help = "A request's body that is passed over at most (413)."},
+	{"requests", NUMBER, AT(struct conf, services.http.requests), "1000000", 1, UINT32_MAX,
+		.help = "Requests on one connection, which closes after the last."},
+	{"idle", TIME, AT(struct conf, services.http.idle_ms), "1m", 10, 3600000,
+		.help = "How long a connection may wait for its next request, or not read."},
+	{"head_timeout", TIME, AT(struct conf, services.http.head_ms), "10s", 10, 3600000,
+		.help = "How long a head, or a body, may take to come (408)."},
+	{"waiting", SIZE, AT(struct conf, services.http.waiting_bytes), "4M", 4096, 1 << 30,
+		.unit = "bytes",
+		.help = "Requests that have not come as a whole, or not been "
+			"answered, on each worker (503)."},
+	{"files", NUMBER, AT(struct conf, services.http.files), "4096", 1, 1 << 20,
+		.help = "Files and directories of all http services together."},
+	{"bytes", SIZE, AT(struct conf, services.http.files_bytes), "16M", 0, UINT64_C(1) << 32,
+		.unit = "bytes", .restart = true,
+		.help = "In them; twice as much memory is there for them."},
+};
+static const struct section http_section = {SECTION(http)};
 
 static const struct option icmp[] = {
 	{"error_rate", NUMBER, AT(struct conf, set.error_rate), "1000", 0, 1000000,
@@ -374,6 +403,7 @@ static const struct option top[] = {
 	{"services", NAMED, AT(struct conf, services.list), .max = 1024, .of = &service_section,
 		COUNT(struct conf, services.n), .help = "What answers on addresses of ours."},
 	{"tcp", MAP, .of = &tcp_section, .help = "TCP of this host."},
+	{"http", MAP, .of = &http_section, .help = "The services of kind http."},
 	{"icmp", MAP, .of = &icmp_section, .help = "What is said about other hosts' packets."},
 	{"ip4", MAP, .of = &ip4_section, .help = "IPv4 in general."},
 	{"reassembly", MAP, .of = &reassembly_section, .help = "Fragments for ourselves."},

@@ -138,6 +138,20 @@ static inline struct rte_mbuf *bed_carry(struct bed *to, struct rte_mbuf *m)
 	return r;
 }
 
+/* What `from` has to say, at most 64 segments, what `to` says to that, and back. */
+static inline void bed_exchange(struct bed *from, struct bed *to, uint64_t now_us)
+{
+	struct rte_mbuf *out[64], *in[64];
+	uint32_t n = bed_pass(from, now_us, NULL, 0, out, 64);
+
+	for (uint32_t i = 0; i < n; i++)
+		in[i] = bed_carry(to, out[i]);
+	n = bed_pass(to, now_us, in, n, out, 64);
+	for (uint32_t i = 0; i < n; i++)
+		in[i] = bed_carry(from, out[i]);
+	bed_pass(from, now_us, in, n, out, 0);
+}
+
 /* len bytes of a stream that begins at `from`: byte i is a function of its place. */
 static inline struct rte_mbuf *bed_data(struct bed *b, uint64_t from, uint32_t len)
 {

@@ -144,6 +144,14 @@ static const struct check_case references[] = {
 			", vlans: {10: {addresses: [198.18.10.254/24], directed_broadcast: true}}"),
 		"t:3:3: ports.lan.proxy_arp: a router's; system.pipeline is host\n"
 		"t:4:64: ports.wan.10.directed_broadcast: a router's; system.pipeline is host\n"},
+	{"roots",
+		"services:\n"
+		"  a: {kind: http, listen: 0.0.0.0:80}\n"
+		"  b: {kind: http, listen: 0.0.0.0:81, root: /nonexistent}\n"
+		"  c: {kind: tcp-echo, listen: 0.0.0.0:7, root: /}\n",
+		"t:2:3: services.a.root: missing; the directory whose files are shown\n"
+		"t:3:3: services.b.root: /nonexistent: No such file or directory\n"
+		"t:4:3: services.c.root: only a service of kind http has one\n"},
 	{"one endpoint for two services",
 		"services:\n"
 		"  a: {kind: udp-echo, listen: 0.0.0.0:7}\n"
@@ -257,7 +265,7 @@ static const struct check_case halves[] = {
 	{"nor of a section that may have been meant",
 		"port:\n" LAN("") "routes: [{prefix: 10.0.0.0/8, via: 198.18.0.1}]\n",
 		"t:1:1: port: unknown, perhaps meant: ports; allowed: system, ports, routes, "
-		"neighbours, rarp, services, tcp, icmp, ip4, reassembly\n"},
+		"neighbours, rarp, services, tcp, http, icmp, ip4, reassembly\n"},
 	{"nor beyond what is YAML",
 		"routes: [{prefix: 10.0.0.0/8, via: 198.18.0.1}]\n"
 		"icmp: {error_rate: many}\n"

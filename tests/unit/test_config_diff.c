@@ -46,6 +46,15 @@ static const struct {
 	{"a VLAN", LAN(", vlans: {10: {mtu: 1400}}"), LAN(", vlans: {20: {}, 10: {mtu: 1300}}"),
 		"- ports.lan.vlans.10.mtu: 1400\n"
 		"+ ports.lan.vlans.10.mtu: 1300\n"},
+	{"files", "services: {web: {kind: http, listen: '0.0.0.0:80', root: www}}\n",
+		"services: {web: {kind: http, listen: '0.0.0.0:80', root: '/a \"b\"'}}\n"
+		"http: {head: 4K, idle: 5s}\n",
+		"- http.head: 8K\n"
+		"+ http.head: 4K\n"
+		"- http.idle: 1m\n"
+		"+ http.idle: 5s\n"
+		"- services.web.root: \"www\"\n"
+		"+ services.web.root: \"/a \\\"b\\\"\"\n"},
 	{"routes",
 		"routes: [{prefix: 10.0.0.0/8, via: 198.18.0.1},\n"
 		"{prefix: 11.0.0.0/8, blackhole: true}, {prefix: 12.0.0.0/8, unreachable: true}]\n",

@@ -12,7 +12,7 @@
 
 #include <unistd.h>
 
-#define TOP  "system, ports, routes, neighbours, rarp, services, tcp, icmp, ip4, reassembly"
+#define TOP  "system, ports, routes, neighbours, rarp, services, tcp, http, icmp, ip4, reassembly"
 #define PORT "tap, pci, vdev"
 #define LAN  "ports: {lan: {vdev: net_null0"
 
@@ -145,7 +145,7 @@ static const struct text_case structure[] = {
 	{"services", "services: {a: {kind: tcp}, b: {listen: 0.0.0.0:7, kind: udp-echo}}\n",
 		"t:1:12: services.a.listen: missing; allowed: address:port as 0.0.0.0:7\n"
 		"t:1:22: services.a.kind: `tcp` is not valid; allowed: udp-echo, udp-discard, "
-		"tcp-echo, tcp-discard or tcp-source\n"},
+		"tcp-echo, tcp-discard, tcp-source or http\n"},
 };
 
 /* Forms of single values; their ranges are test_config_options' */

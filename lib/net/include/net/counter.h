@@ -93,6 +93,14 @@
 	X(tcp_no_memory, "TCP refusals for want of memory or room") \
 	X(tcp_no_ports, "connections not opened because no port was left") \
 	X(tcp_loose_lost, "TCP answers not sent: too many in one pass") \
+	X(http_requests, "HTTP requests answered") \
+	X(http_2xx, "HTTP answers of class 2xx") \
+	X(http_3xx, "HTTP answers of class 3xx") \
+	X(http_4xx, "HTTP answers of class 4xx") \
+	X(http_5xx, "HTTP answers of class 5xx") \
+	X(http_heads_refused, "HTTP heads that were refused") \
+	X(http_timeouts, "HTTP connections ended because nothing came, or was read, in time") \
+	X(http_starved, "times that an HTTP answer waited for a buffer") \
 	X(mss_clamped, "TCP MSS options lowered") \
 	X(parked, "packets that waited for a neighbour") \
 	X(unparked, "packets released by a neighbour's answer") \

@@ -80,6 +80,7 @@ struct net {
 	struct rarp_table *_Atomic rarp;	/* control: w, workers: r */
 	struct service_table *_Atomic services; /* TCP's; control: w, workers: r */
 	struct service_table *services_next;	/* control's: built, not published; then old */
+	struct service_table *services_old;	/* control's: workers may still refer to files */
 	struct port *port[PORT_MAX];		/* by slot; control: w, workers: r */
 	struct udp_table *udp_next;    /* control's: built, not published; then the old one */
 	struct icmp_limit *icmp_limit; /* token buckets of ICMP errors; workers: rw, atomically */

@@ -22,6 +22,7 @@ enum service_kind {
 	SERVICE_TCP_ECHO,
 	SERVICE_TCP_DISCARD,
 	SERVICE_TCP_SOURCE, /* RFC 864's characters, as fast as the window allows */
+	SERVICE_HTTP,	    /* files below a directory (RFC 9110, RFC 9112) */
 };
 
 struct service_conf {
@@ -30,6 +31,7 @@ struct service_conf {
 	enum service_kind kind;
 	uint32_t addr; /* host order; 0 = any of ours */
 	uint16_t port;
+	char root[256]; /* of http: from services_conf's directory on, or absolute; else "" */
 };
 
 /* What the configuration says of TCP; the rest is tcp_settings_default. */
@@ -48,18 +50,37 @@ struct service_tcp_conf {
 	uint32_t time_waits;
 };
 
+/* Of all http services together; times in milliseconds. */
+struct service_http_conf {
+	uint32_t head_bytes; /* of a request */
+	uint32_t fields;
+	uint32_t body_bytes; /* that are passed over */
+	uint32_t requests;   /* on one connection */
+	uint32_t idle_ms;
+	uint32_t head_ms;	/* from its first byte to its last */
+	uint32_t waiting_bytes; /* of requests that cannot be answered yet, on each worker */
+	uint32_t files;		/* and directories */
+	uint64_t files_bytes;
+};
+
 struct services_conf {
 	uint32_t n;
 	struct service_conf *list; /* the configuration's memory; copied by build */
 	struct service_tcp_conf tcp;
+	struct service_http_conf http;
+	char directory[256]; /* that relative roots begin at, with its slash; "": the process's own
+			      */
 };
 
 int service_check(const struct services_conf *c, struct errs *e);
-int service_build(struct net *net, const struct services_conf *c);
+/* Reads the files of http; what is wrong with them is said in e. */
+int service_build(struct net *net, const struct services_conf *c, struct errs *e);
 void service_abandon(struct net *net);
 void service_publish(struct net *net);
 void service_retire(struct net *net);
-/* The workers are gone. */
+/* Frees files that no packet refers to any more. Now and then. */
+void service_poll(struct net *net);
+/* The workers are gone, and all packets. */
 void service_free(struct net *net);
 
 /* Every worker gets a stack, which no service uses yet. 0 or -ENOMEM. Control, before the start. */
@@ -69,7 +90,8 @@ void service_detach(struct net *net);
 
 struct worker;
 
-/* Listeners as the list that is in force says. Worker, once in a while. */
+/* Listeners as the list that is in force says, and the time for services. Worker, once in a while.
+ */
 void service_sync(struct worker *w);
 
 #endif

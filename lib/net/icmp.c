@@ -2,8 +2,8 @@
 /*
  * stage_icmp: ICMP for this host (RFC 792, RFC 1122 3.2.2, RFC 1812 4.3.3).
  *
- * icmp -> out | consumed | drop. Echo requests become their replies in place, whole, whatever their
- * length. Errors about our packets are counted; a router acts on no redirect.
+ * icmp -> out | tcp | datagram | consumed | drop. Echo requests become their replies in place,
+ * whole, whatever their length. Errors about our packets are counted; a router acts on no redirect.
  */
 #include "net/chain.h"
 #include "net/local.h"
@@ -43,7 +43,10 @@ static bool is_valid(const struct rte_mbuf *m)
 	       csum_fold(chain_csum(m, ETH_HDR_LEN + ip4_hdr_len(ip), len, 0)) == 0;
 }
 
-/* What an ICMP error quotes of a segment goes to TCP, where there is one (RFC 9293 MUST-54). */
+/*
+ * What an ICMP error quotes of a segment goes to TCP, where there is one (RFC 9293 MUST-54), of a
+ * datagram to whoever has sockets (RFC 1122 4.1.3.3).
+ */
 static void error_in(struct worker *w, struct rte_mbuf *m)
 {
 	const struct ip4_hdr *quoted =
@@ -53,6 +56,9 @@ static void error_in(struct worker *w, struct rte_mbuf *m)
 	w->count[COUNT_icmp_errors_in]++;
 	if (w->stack != NULL && m->data_len >= at + IP4_HDR_LEN && quoted->proto == IP4_PROTO_TCP)
 		lane_put(&w->tcp, m, 0);
+	else if (w->sockets != NULL && m->data_len >= at + IP4_HDR_LEN &&
+		 quoted->proto == IP4_PROTO_UDP)
+		lane_put(&w->dgram, m, 0);
 	else
 		consume(w, m);
 }

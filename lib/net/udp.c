@@ -2,8 +2,8 @@
 /*
  * stage_udp and its table of services (RFC 768, RFC 1122 4.1, RFC 862, RFC 863).
  *
- * udp -> out | error | consumed | drop. The table is one sorted array, searched by port and
- * address; control builds a new one for each change.
+ * udp -> out | error | datagram | consumed | drop. The table is one sorted array, searched by port
+ * and address; control builds a new one for each change.
  */
 #include "net/udp.h"
 
@@ -197,7 +197,10 @@ static void udp_in(struct worker *w, struct rte_mbuf *m)
 		consume(w, head);
 		return;
 	}
-	error_put(w, head, ERROR_PORT, 0);
+	if (w->sockets != NULL)
+		lane_put(&w->dgram, head, 0);
+	else
+		error_put(w, head, ERROR_PORT, 0);
 }
 
 void stage_udp(struct worker *w)

@@ -36,9 +36,8 @@ static int way_out(const struct worker *w, uint32_t remote)
 	}
 }
 
-static int route(void *arg, uint32_t remote, uint32_t *local, uint16_t *mtu)
+int tcp_stage_route(const struct worker *w, uint32_t remote, uint32_t *local, uint16_t *mtu)
 {
-	const struct worker *w = arg;
 	int iface = way_out(w, remote);
 
 	if (iface < 0)
@@ -47,6 +46,11 @@ static int route(void *arg, uint32_t remote, uint32_t *local, uint16_t *mtu)
 		*local = w->net->iface[iface].addr;
 	*mtu = w->net->iface[iface].mtu != 0 ? w->net->iface[iface].mtu : IP4_PACKET_MAX;
 	return *local == 0 ? -ENETUNREACH : 0;
+}
+
+static int route(void *arg, uint32_t remote, uint32_t *local, uint16_t *mtu)
+{
+	return tcp_stage_route(arg, remote, local, mtu);
 }
 
 /*
@@ -64,13 +68,21 @@ static struct tcp_leave leave(void *arg, uint32_t remote)
 		.sums = w->tx[w->net->iface[iface].slot].does & OFFLOAD_TCP_SUM};
 }
 
+uint16_t tcp_stage_owner(const struct worker *w, uint32_t local, uint32_t remote,
+	uint16_t local_port, uint16_t remote_port)
+{
+	uint32_t hash = hash_flow(remote, local, remote_port, local_port);
+
+	return w->net->owner[hash & (OWNER_MAP - 1)];
+}
+
 static bool is_home(
 	void *arg, uint32_t local, uint32_t remote, uint16_t local_port, uint16_t remote_port)
 {
 	const struct worker *w = arg;
-	uint32_t hash = hash_flow(remote, local, remote_port, local_port);
 
-	return w->net->n_workers == 1 || w->net->owner[hash & (OWNER_MAP - 1)] == w->id;
+	return w->net->n_workers == 1 ||
+	       tcp_stage_owner(w, local, remote, local_port, remote_port) == w->id;
 }
 
 int tcp_attach(struct worker *w, const struct tcp_settings *s, const struct tcp_limits *l,

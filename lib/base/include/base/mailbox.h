@@ -47,6 +47,11 @@ void bell_close(struct bell *b);
 void bell_arm(struct bell *b);
 /* Awake again: swallows what was rung. */
 void bell_disarm(struct bell *b);
+/* The same where the sleep did not end by the bell: a later ring stays for bell_disarm(). */
+static inline void bell_unarm(struct bell *b)
+{
+	atomic_store_explicit(&b->armed, 0, memory_order_relaxed);
+}
 void bell_ring(struct bell *b);
 
 #endif

@@ -31,6 +31,8 @@
 	X(icmp_errors_forbidden, "ICMP errors that RFC 1812 4.3.2.7 forbids") \
 	X(udp_echo, "datagrams echoed") \
 	X(udp_discard, "datagrams discarded by the discard service") \
+	X(udp_received, "datagrams for sockets of local programs") \
+	X(udp_sent, "datagrams from sockets of local programs") \
 	X(tcp_resets_out, "resets sent for ports nobody listens on") \
 	X(tcp_resets_in, "resets received for connections that do not exist") \
 	X(tcp_segments_in, "TCP segments received, broken ones among them") \

@@ -67,6 +67,7 @@
 	X(UDP_BAD, "malformed UDP datagram or wrong checksum") \
 	X(UDP_NO_PORT, "UDP port that nobody listens on") \
 	X(UDP_LOOP, "to the echo service from a port that answers by itself: two would never stop") \
+	X(UDP_QUEUE_FULL, "the program reads its datagrams too slowly (SO_RCVBUF)") \
 	X(TCP_BAD, "malformed TCP segment or wrong checksum") \
 	X(TCP_NO_PORT, "TCP port that nobody listens on") \
 	X(TCP_DUPLICATE, "TCP data that had come before") \

@@ -21,10 +21,11 @@
 #define TIMER_BUDGET	32  /* what reassembly's time-outs bring to the error lane */
 #define REDIRECT_BUDGET 16  /* copies of forwarded packets that ICMP redirects are made from */
 #define TCP_BUDGET	128 /* segments that tcp_output() makes */
+#define SOCKETS_BUDGET	64  /* datagrams of local programs, and what else they ask for */
 #define LANE_SIZE	512
 
 static_assert(RX_BUDGET + HANDOVER_BUDGET + AGAIN_BUDGET + UNPARK_BUDGET + TIMER_BUDGET +
-			      REDIRECT_BUDGET + TCP_BUDGET <=
+			      REDIRECT_BUDGET + TCP_BUDGET + SOCKETS_BUDGET <=
 		      LANE_SIZE,
 	"what all sources bring in one pass must fit a lane");
 

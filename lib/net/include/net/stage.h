@@ -31,8 +31,8 @@ stage_fn stage_forward;	    /* fwd -> tx | frag | error | park */
 stage_fn stage_local;	    /* local -> reasm | steer | hand-over | drop */
 stage_fn stage_reassemble;  /* reasm -> steer | error (timed out) | drop */
 stage_fn stage_steer;	    /* steer -> icmp | udp | tcp | error | hand-over */
-stage_fn stage_icmp;	    /* icmp -> out | tcp (errors about segments) | consumed | drop */
-stage_fn stage_udp;	    /* udp -> out | error | consumed | drop */
+stage_fn stage_icmp;	    /* icmp -> out | tcp, datagram (errors) | consumed | drop */
+stage_fn stage_udp;	    /* udp -> out | error | datagram | consumed | drop */
 stage_fn stage_tcp_reset;   /* tcp -> out | drop: without a host every port is closed */
 stage_fn stage_error;	    /* error -> out; the packet that caused it is dropped */
 stage_fn stage_fib_out;	    /* out -> fwd_out | again | drop */

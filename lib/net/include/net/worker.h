@@ -30,6 +30,7 @@
 
 struct net;
 struct service_host;
+struct sockets_end;
 struct tcp;
 struct tcp_view;
 struct park;
@@ -43,6 +44,7 @@ struct udp_table;
 	X(unpark, "packets whose neighbour answered, or did not") \
 	X(handover, "packets from other workers") \
 	X(again, "packets that take another pass") \
+	X(sockets, "what sockets of local programs asked for") \
 	X(rx, "packets from receive queues") \
 	X(check, "Ethernet and IPv4 checked") \
 	X(odd, "VLAN tags, groups, options, broken headers") \
@@ -54,6 +56,7 @@ struct udp_table;
 	X(steer, "owner of a packet found") \
 	X(icmp, "ICMP for this host") \
 	X(udp, "UDP for this host") \
+	X(datagram, "UDP for sockets of local programs") \
 	X(tcp, "TCP for this host") \
 	X(tcp_output, "TCP segments made") \
 	X(error, "ICMP errors made") \
@@ -171,6 +174,7 @@ struct worker {
 	struct lane steer;   /* unused */
 	struct lane icmp;    /* unused */
 	struct lane udp;     /* unused */
+	struct lane dgram;   /* unused */
 	struct lane tcp;     /* unused */
 	struct lane error;   /* net_error(): cause and value */
 	struct lane out;     /* destination, host order */
@@ -206,6 +210,8 @@ struct worker {
 	/* this host, where the pipeline has one */
 	struct tcp *stack; /* NULL: none */
 	struct service_host *host;
+	/* of local programs; NULL: no such service */
+	struct sockets_end *sockets;
 	uint32_t tcp_held;	   /* received packets in its queues */
 	ticks tcp_wakes;	   /* when TCP has something to do at the latest; 0: nothing */
 	bool tcp_waits;		   /* it has more to say than there was room for */

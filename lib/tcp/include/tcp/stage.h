@@ -32,6 +32,15 @@ struct tcp_view {
 	struct tcp_info row[TCP_VIEW_ROWS];
 };
 
+/*
+ * The way to remote as the stack takes it: *local (if it is 0) becomes the address to send from.
+ * 0 or -ENETUNREACH. Worker.
+ */
+int tcp_stage_route(const struct worker *w, uint32_t remote, uint32_t *local, uint16_t *mtu);
+/* The worker to which answers from remote come. */
+uint16_t tcp_stage_owner(const struct worker *w, uint32_t local, uint32_t remote,
+	uint16_t local_port, uint16_t remote_port);
+
 stage_fn stage_tcp; /* tcp -> consumed | drop; ICMP errors about our segments, too */
 
 /* What connections have to say -> out, at most TCP_BUDGET. timed: and what time has brought. */

@@ -16,11 +16,14 @@ struct conf;
 struct control;
 struct loop;
 struct net;
+struct socket_service;
 
 struct app {
 	struct net *net;	 /* main's */
 	struct loop *loop;	 /* main's */
 	struct control *control; /* main's */
+	/* main's; NULL: none */
+	struct socket_service *sockets;
 
 	const char *file;      /* main's: of the start; a reread and a save are about it */
 	struct conf *conf;     /* apply's: in force */

@@ -18,6 +18,7 @@
 #include "pipelines/appliance.h"
 #include "pipelines/host.h"
 #include "service/service.h"
+#include "service/socket_service.h"
 
 #include <errno.h>
 #include <getopt.h>
@@ -149,6 +150,8 @@ static int run(struct app *app)
 		rc = eal_make_workers(app->net, c);
 	if (rc == 0)
 		rc = service_attach(app->net, &c->services);
+	if (rc == 0)
+		rc = socket_service_open(&app->sockets, app->net, &c->system.sockets);
 	if (rc == 0) {
 		app->loop = loop_new(&app->net->bell, app_work, app);
 		rc = app->loop == NULL ? -1 : loop_signals(app->loop, on_signal, app);
@@ -163,11 +166,14 @@ static int run(struct app *app)
 	print_start(app->net);
 	rc = eal_launch(app->net, c->system.pipeline == PIPELINE_HOST ? host : appliance);
 	if (rc == 0)
+		rc = socket_service_start(app->sockets);
+	if (rc == 0)
 		rc = control_serve(app->control, app->loop, &methods, app);
 	if (rc == 0) {
 		loop_run(app->loop);
 		drain(app);
 	}
+	socket_service_stop(app->sockets);
 	eal_stop_workers(app->net);
 	return rc;
 }
@@ -181,6 +187,7 @@ static void end(struct app *app)
 		port_close_all(app->net);
 		if (app->conf != NULL)
 			print_books(app->net);
+		socket_service_close(app->sockets);
 		service_detach(app->net);
 		eal_free_workers(app->net);
 		service_free(app->net); /* packets have referred to its files */

@@ -226,6 +226,9 @@ static void check_socket(const struct conf *c, struct errs *e)
 	if (c->system.control_socket[0] != '/')
 		errs_add(e, conf_at(c, "system.control_socket"), "system.control_socket",
 			"`%s` is not an absolute path", c->system.control_socket);
+	if (c->system.sockets.path[0] != '/' && c->system.sockets.path[0] != '\0')
+		errs_add(e, conf_at(c, "system.socket_service"), "system.socket_service",
+			"`%s` is not an absolute path", c->system.sockets.path);
 }
 
 static void check_parks(const struct conf *c, struct errs *e)

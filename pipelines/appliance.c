@@ -14,6 +14,7 @@
 #include "net/net.h"
 #include "net/stage.h"
 #include "service/service.h"
+#include "service/socket_service.h"
 #include "tcp/stage.h"
 
 /* timed: take the TSC after every stage, and look after commands and timers. */
@@ -31,6 +32,7 @@ static __rte_always_inline uint32_t pass(struct worker *w, const bool timed)
 	n += source(w, STAGE_unpark, w->released > 0, stage_unpark, timed);
 	n += source(w, STAGE_handover, w->net->n_workers > 1, stage_handover, timed);
 	n += source(w, STAGE_again, w->again.n > 0, stage_again, timed);
+	n += source(w, STAGE_sockets, w->sockets != NULL, stage_sockets, timed);
 	n += source(w, STAGE_rx, true, stage_rx, timed);
 	/* every lane is empty; commands and timers may fill one unasked */
 	if (n == 0 && !timed && !w->tcp_waits)
@@ -49,11 +51,14 @@ static __rte_always_inline uint32_t pass(struct worker *w, const bool timed)
 	stage(w, STAGE_steer, &w->steer, stage_steer, timed);
 	stage(w, STAGE_icmp, &w->icmp, stage_icmp, timed);
 	stage(w, STAGE_udp, &w->udp, stage_udp, timed);
+	stage(w, STAGE_datagram, &w->dgram, stage_datagram, timed);
 	stage(w, STAGE_tcp, &w->tcp, stage_tcp, timed);
 
 	/* packets of our own */
 	stage(w, STAGE_error, &w->error, stage_error, timed);
 	stage_tcp_output(w, timed);
+	if (w->sockets != NULL)
+		sockets_tell(w);
 	stage(w, STAGE_fib_out, &w->out, stage_fib_out, timed);
 	stage(w, STAGE_forward_out, &w->fwd_out, stage_forward_out, timed);
 	stage(w, STAGE_fragment, &w->frag, stage_fragment, timed);

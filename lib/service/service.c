@@ -344,6 +344,19 @@ static const struct endpoint *listed(const struct service_table *t, const struct
 	return NULL;
 }
 
+bool service_has(const struct net *net, bool udp, uint32_t addr, uint16_t port)
+{
+	const struct service_table *t = atomic_load_explicit(&net->services, memory_order_acquire);
+
+	if (udp)
+		return udp_service(net, addr, port) >= 0;
+	for (uint32_t i = 0; t != NULL && i < t->n; i++)
+		if (t->list[i].port == port &&
+			(addr == 0 || t->list[i].addr == 0 || t->list[i].addr == addr))
+			return true;
+	return false;
+}
+
 /* What its connections begin with where a kind has its own mind; NULL: what the stack says. */
 static const struct tcp_options *own_options(
 	const struct service_table *t, enum service_kind kind, struct tcp_options *o)

@@ -70,8 +70,9 @@ static const struct text_case syntax[] = {
 		"out\n"},
 	{"merge", "system:\n  <<: {workers: 1}\n",
 		"t:2:3: system.<<: unknown; allowed: workers, control, pipeline, hugepages, "
-		"memory, idle, "
-		"drain, control_socket, log, log_level, loopback, limits\n"},
+		"memory, idle, drain, control_socket, socket_service, socket_group, log, "
+		"log_level, "
+		"loopback, limits\n"},
 	{"key that is a list", "system:\n  ? [a, b]\n  : c\n  workers: 1\n",
 		"t:2:5: system: the name of an option is needed here\n"},
 	{"deep where one value is", "system: {workers: [[[[{a: [[b]]}]]]], log: x}\n",
@@ -81,7 +82,8 @@ static const struct text_case syntax[] = {
 		"t:1:10: system.?[31m: unknown; allowed: workers, control, pipeline, hugepages, "
 		"memory, "
 		"idle, "
-		"drain, control_socket, log, log_level, loopback, limits\n"},
+		"drain, control_socket, socket_service, socket_group, log, log_level, loopback, "
+		"limits\n"},
 };
 
 /* Keys, kinds of nodes, and how many of what. */

@@ -18,6 +18,7 @@
 #include "net/rarp.h"
 #include "net/route.h"
 #include "service/service.h"
+#include "service/socket_service.h"
 
 #include <stdbool.h>
 #include <stdint.h>
@@ -43,6 +44,7 @@ struct system_conf {
 	enum log_sink log;	  /* live */
 	enum log_level log_level; /* live */
 	struct net_limits limits;
+	struct sockets_conf sockets;
 };
 
 struct conf {

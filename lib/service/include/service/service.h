@@ -90,6 +90,9 @@ void service_detach(struct net *net);
 
 struct worker;
 
+/* Whether a service has this address and port, or one of them is on every address. Worker. */
+bool service_has(const struct net *net, bool udp, uint32_t addr, uint16_t port);
+
 /* Listeners as the list that is in force says, and the time for services. Worker, once in a while.
  */
 void service_sync(struct worker *w);

@@ -5,6 +5,7 @@
 #include "base/siphash.h"
 #include "wire/http1_hdr.h"
 
+#include <rte_debug.h>
 #include <rte_malloc.h>
 #include <rte_memory.h>
 
@@ -12,6 +13,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <stdalign.h>
+#include <stdatomic.h>
 #include <stdlib.h>
 #include <string.h>
 #include <strings.h>
@@ -22,9 +24,17 @@
 #define PATH_MOST 1024
 #define INDEX	  "index.html"
 
-/* One worker's references: nobody else writes its line while it takes more. */
+/* Buffers of one worker up to which it makes more: a count has 16 bits, and segments add theirs. */
+#define SHARES 32768
+
+/*
+ * One worker's references. Buffers are freed by whoever sends them, and who takes a count to 0
+ * looks at it once more (rte_mbuf.h), when control may have freed it: a reference of the store's
+ * own keeps it from that.
+ */
 struct share {
 	alignas(64) struct rte_mbuf_ext_shared_info info;
+	_Atomic uint32_t holds; /* worker: w, control: r */
 };
 
 struct place {
@@ -331,10 +341,11 @@ static bool reserve(struct files *s, const struct walk *w, uint16_t n_workers)
 	       s->share != NULL && s->block != NULL;
 }
 
-/* Control looks at the counts: the last reference does nothing. */
-static void unshared(void *addr, void *arg)
+/* The store's own reference stays. */
+static void never(void *addr, void *arg)
 {
 	(void)addr, (void)arg;
+	rte_panic("files: a count came to 0\n");
 }
 
 static void fill(struct files *s, const struct walk *w, uint16_t n_workers)
@@ -352,7 +363,7 @@ static void fill(struct files *s, const struct walk *w, uint16_t n_workers)
 	}
 	map_pieces(s, w->bytes + 1);
 	for (uint16_t i = 0; i < n_workers; i++)
-		s->share[i] = (struct share){.info = {.free_cb = unshared}};
+		s->share[i] = (struct share){.info = {.free_cb = never, .refcnt = 1}};
 }
 
 struct files *files_load(const struct files_owner *o, struct files_budget *budget,
@@ -386,10 +397,12 @@ void files_free(struct files *s)
 	free(s);
 }
 
+/* First the holds, under which alone a first buffer is made. */
 bool files_in_use(const struct files *s, uint16_t n_workers)
 {
 	for (uint16_t i = 0; i < n_workers; i++)
-		if (rte_mbuf_ext_refcnt_read(&s->share[i].info) != 0)
+		if (atomic_load_explicit(&s->share[i].holds, memory_order_acquire) != 0 ||
+			rte_mbuf_ext_refcnt_read(&s->share[i].info) != 1)
 			return true;
 	return false;
 }
@@ -407,9 +420,26 @@ const struct file *files_find(const struct files *s, const char *path, uint32_t 
 	return NULL;
 }
 
-struct rte_mbuf_ext_shared_info *files_share(const struct files *s, uint16_t worker)
+static void add_hold(struct share *s, uint32_t n)
 {
-	return &s->share[worker].info;
+	uint32_t holds = atomic_load_explicit(&s->holds, memory_order_relaxed);
+
+	atomic_store_explicit(&s->holds, holds + n, memory_order_release);
+}
+
+void files_hold(const struct files *s, uint16_t worker)
+{
+	add_hold(&s->share[worker], 1);
+}
+
+void files_give_up(const struct files *s, uint16_t worker)
+{
+	add_hold(&s->share[worker], UINT32_MAX);
+}
+
+bool files_may_attach(const struct files *s, uint16_t worker)
+{
+	return rte_mbuf_ext_refcnt_read(&s->share[worker].info) < SHARES;
 }
 
 uint32_t files_attach(const struct files *s, const struct file *f, uint16_t worker, uint64_t at,
@@ -417,7 +447,7 @@ uint32_t files_attach(const struct files *s, const struct file *f, uint16_t work
 {
 	uint64_t from = (uint64_t)(f->body - s->block) + at, in = from % FILES_PIECE;
 	uint32_t len = (uint32_t)RTE_MIN(FILES_PIECE - in, f->size - at);
-	struct rte_mbuf_ext_shared_info *share = files_share(s, worker);
+	struct rte_mbuf_ext_shared_info *share = &s->share[worker].info;
 
 	len = RTE_MIN(len, most);
 	rte_mbuf_ext_refcnt_update(share, 1);

@@ -3,9 +3,9 @@
  * files: the files below one directory as http answers with them, read once by control.
  *
  * A store never changes. Bytes lie in memory that devices may read, each file's behind the head of
- * its answer. Workers refer to them: each counts its own references (those of its mbufs, and its
- * own hold) in a line of its own, and control frees a store that is not published any more when all
- * counts are 0.
+ * its answer. Workers refer to them: each counts its holds (of sites and connections), and the
+ * buffers that it made of a store's bytes, in a line of its own; control frees a store that is not
+ * published any more when there are none.
  */
 #ifndef SERVICE_FILES_H
 #define SERVICE_FILES_H
@@ -20,9 +20,6 @@
 #define FILES_TAG_LEN 18	  /* of an entity tag: 64 bits in hexadecimal, and its quotes */
 #define FILES_DATE_AT 23	  /* where the date stands in each head */
 #define FILES_PIECE   (32u << 10) /* no buffer crosses a multiple of it: it lies in one page */
-/* References of one worker up to which it takes more: a count has 16 bits, and segments add theirs
- */
-#define FILES_SHARES 32768
 
 struct file {
 	const char *head;   /* of the answer 200, without the empty line; */
@@ -63,8 +60,7 @@ struct files *files_load(const struct files_owner *o, struct files_budget *budge
 /* NULL is allowed. Nobody refers to it. Control. */
 void files_free(struct files *s);
 
-/* Whether a worker still refers to it; once it cannot be found by any, false is for good. Control.
- */
+/* Whether a worker still refers to it; once none can find it, false is for good. Control. */
 bool files_in_use(const struct files *s, uint16_t n_workers);
 
 /* The hash of a path, byte by byte from FILES_HASH on. */
@@ -77,12 +73,16 @@ static inline uint32_t files_hash(uint32_t hash, char c)
 /* By its decoded path from the root, "/" first; a directory's, with "/" last, is its index.html. */
 const struct file *files_find(const struct files *s, const char *path, uint32_t len, uint32_t hash);
 
-/* A worker's references, which it alone adds to. */
-struct rte_mbuf_ext_shared_info *files_share(const struct files *s, uint16_t worker);
+/* As long as a worker holds a store, it may find and attach. Of one worker, any number. Worker. */
+void files_hold(const struct files *s, uint16_t worker);
+void files_give_up(const struct files *s, uint16_t worker);
+
+/* Whether a worker may make another buffer of it, as far as the count goes. Worker. */
+bool files_may_attach(const struct files *s, uint16_t worker);
 
 /*
- * Bytes of a file from `at` on, at most `most` and as many as one buffer holds, are m's data, with
- * one reference more. Returns how many. Worker.
+ * Bytes of a file from `at` on, at most `most` and as many as one buffer holds, are m's data, which
+ * may outlive the hold. Returns how many. Worker.
  */
 uint32_t files_attach(const struct files *s, const struct file *f, uint16_t worker, uint64_t at,
 	uint32_t most, struct rte_mbuf *m);

@@ -75,7 +75,7 @@ static void feed(struct http_conn *k)
 		struct rte_mbuf *m = NULL;
 		uint32_t n;
 
-		if (rte_mbuf_ext_refcnt_read(files_share(k->files, h->w->id)) < FILES_SHARES)
+		if (files_may_attach(k->files, h->w->id))
 			m = rte_pktmbuf_alloc(h->w->pool);
 		if (m == NULL) {
 			starve(k);

@@ -61,12 +61,6 @@ void http_options(struct tcp_options *o)
 	o->nodelay = true; /* an answer is whole when it is sent */
 }
 
-static void hold(struct http_host *h, struct files *files, int16_t n)
-{
-	if (files != NULL)
-		rte_mbuf_ext_refcnt_update(files_share(files, h->w->id), n);
-}
-
 struct http_site *http_site_open(struct http_host *h, struct files *files)
 {
 	struct http_site *s = calloc(1, sizeof(*s));
@@ -82,8 +76,10 @@ struct http_site *http_site_open(struct http_host *h, struct files *files)
 
 void http_site_give(struct http_site *s, struct files *files)
 {
-	hold(s->host, files, 1);
-	hold(s->host, s->files, -1);
+	if (files != NULL)
+		files_hold(files, s->host->w->id);
+	if (s->files != NULL)
+		files_give_up(s->files, s->host->w->id);
 	s->files = files;
 }
 
@@ -155,13 +151,13 @@ void http_conn_hold_file(struct http_conn *k, const struct file *f)
 	k->file = f;
 	k->files = k->site->files;
 	k->at = 0;
-	hold(k->site->host, k->files, 1);
+	files_hold(k->files, k->site->host->w->id);
 }
 
 void http_conn_drop_file(struct http_conn *k)
 {
 	if (k->file != NULL)
-		hold(k->site->host, k->files, -1);
+		files_give_up(k->files, k->site->host->w->id);
 	k->file = NULL;
 }
 

@@ -515,6 +515,25 @@ static void test_pieces(void **state)
 	heap_pool_free(pool);
 }
 
+/* Each connection holds what it is sent, and there may be more of them than a count of 16 bits has.
+ */
+static void test_many_holds(void **state)
+{
+	struct files *f = load();
+
+	(void)state;
+	for (uint32_t i = 0; i < 1 << 17; i++) {
+		files_hold(f, 0);
+		assert_true(files_in_use(f, 1));
+	}
+	for (uint32_t i = 0; i < 1 << 17; i++) {
+		assert_true(files_in_use(f, 1));
+		files_give_up(f, 0);
+	}
+	assert_false(files_in_use(f, 1));
+	files_free(f);
+}
+
 #define CASE(name) cmocka_unit_test_setup_teardown(name, open_world, close_world)
 
 int main(void)
@@ -533,6 +552,7 @@ int main(void)
 		CASE(test_last_words),
 		cmocka_unit_test(test_files),
 		cmocka_unit_test(test_pieces),
+		cmocka_unit_test(test_many_holds),
 	};
 
 	return cmocka_run_group_tests(tests, make_files, remove_files);

@@ -2,10 +2,11 @@
 /*
  * http: connections, from bytes to replies.
  *
- * A request is read where it arrived and answered at once. What cannot be answered yet (half a
- * head; requests behind a file that is still on its way, or without a buffer for the answer) is
- * copied aside and stays unread for TCP: the peer's window closes. One connection thus makes us
- * hold no more than the window that it is offered, all of a worker no more than http.waiting.
+ * A request is read where it arrived and answered at once. What cannot be answered yet is copied
+ * aside: half a head; and requests behind a file that is still on its way, or without a buffer for
+ * the answer, which stay unread for TCP, so that the peer's window closes. One connection thus
+ * makes us hold no more than a head and the window that it is offered, all of a worker no more than
+ * http.waiting.
  *
  * Time costs a request one store: a timer that fires looks when something last happened.
  */
@@ -273,6 +274,17 @@ static bool is_half(const struct http_conn *k)
 	return k->file == NULL && (k->in_len > 0 || k->body_left > 0);
 }
 
+/*
+ * Of bytes that came, these are done with. Half a head is read, too, as far as TCP is concerned:
+ * unread small segments are few (tcp.h), and who writes a head in many would not get to its end.
+ */
+static void consumed(struct http_conn *k, uint32_t used)
+{
+	bool all = is_half(k) && !(k->flags & STARVES);
+
+	tcp_consumed(k->site->host->t, k->c, all ? UINT32_MAX : used);
+}
+
 /* At the end of each event; k may be gone then. */
 static void rest(struct http_conn *k)
 {
@@ -290,7 +302,7 @@ static void go_on(struct http_conn *k)
 {
 	feed(k);
 	if (k->in_len > 0)
-		tcp_consumed(k->site->host->t, k->c, serve_waiting(k));
+		consumed(k, serve_waiting(k));
 	rest(k);
 }
 
@@ -326,6 +338,7 @@ static void on_data(struct tcp *t, struct tcp_conn *c, struct rte_mbuf *m)
 	uint32_t used = 0, len = m->pkt_len;
 	bool room = true;
 
+	(void)t;
 	if (likely(k->in_len == 0 && m->nb_segs == 1)) {
 		used = serve(k, rte_pktmbuf_mtod(m, const char *), len);
 		if (used < len)
@@ -338,7 +351,7 @@ static void on_data(struct tcp *t, struct tcp_conn *c, struct rte_mbuf *m)
 			used = serve_waiting(k);
 	}
 	rte_pktmbuf_free(m);
-	tcp_consumed(t, c, used);
+	consumed(k, used);
 	if (likely(room))
 		rest(k);
 	else

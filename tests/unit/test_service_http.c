@@ -262,6 +262,25 @@ static void test_every_split(void **state)
 	assert_int_equal(counted(COUNT_http_requests), len - 1);
 }
 
+/* More small segments than a window has room for, were they unread. */
+static void test_byte_by_byte(void **state)
+{
+	static const char request[] =
+		"GET / HTTP/1.1\r\nHost: h\r\nUser-Agent: somebody who writes byte by byte\r\n"
+		"Accept: text/html, application/xhtml+xml, application/xml;q=0.9, */*;q=0.8\r\n"
+		"\r\n";
+	uint32_t at = 0;
+
+	(void)state;
+	for (const char *p = request; *p != '\0'; p++) {
+		say(p, 1);
+		live(1);
+	}
+	live(3);
+	assert_int_equal(answer(&at, 'a'), 200);
+	assert_int_equal(world.server.w->books.drop[DROP_TCP_CROWDED], 0);
+}
+
 /* One byte a second is not progress enough. */
 static void test_head_timeout(void **state)
 {
@@ -540,6 +559,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		CASE(test_every_split),
+		CASE(test_byte_by_byte),
 		CASE(test_head_timeout),
 		CASE(test_idle_timeout),
 		CASE(test_backpressure),

@@ -47,12 +47,17 @@ static void starve(struct http_conn *k)
 	http_conn_wake_in(k, RETRY_MS);
 }
 
+/* It waits for us, or for the peer to read: whole requests may be aside. */
+static bool is_held_up(const struct http_conn *k)
+{
+	return k->file != NULL || (k->flags & STARVES) ||
+	       (k->in_len > 0 && tcp_send_room(k->c) < COPY_UPTO);
+}
+
 /* After anything: the end, if it is due. k may be gone then. */
 static void settle(struct http_conn *k)
 {
-	if (likely((k->flags & (IS_LAST | PEER_CLOSED)) == 0))
-		return;
-	if (k->file != NULL || (k->flags & STARVES))
+	if (likely((k->flags & (IS_LAST | PEER_CLOSED)) == 0) || is_held_up(k))
 		return;
 	if (!(k->flags & LINGERS) || (k->flags & PEER_CLOSED)) {
 		conn_close(k, false);
@@ -269,9 +274,10 @@ static uint32_t serve_waiting(struct http_conn *k)
 	return used;
 }
 
+/* It waits for the rest of a head or of a body. */
 static bool is_half(const struct http_conn *k)
 {
-	return k->file == NULL && (k->in_len > 0 || k->body_left > 0);
+	return (k->in_len > 0 || k->body_left > 0) && !is_held_up(k);
 }
 
 /*
@@ -280,9 +286,7 @@ static bool is_half(const struct http_conn *k)
  */
 static void consumed(struct http_conn *k, uint32_t used)
 {
-	bool all = is_half(k) && !(k->flags & STARVES);
-
-	tcp_consumed(k->site->host->t, k->c, all ? UINT32_MAX : used);
+	tcp_consumed(k->site->host->t, k->c, is_half(k) ? UINT32_MAX : used);
 }
 
 /* At the end of each event; k may be gone then. */
@@ -292,7 +296,7 @@ static void rest(struct http_conn *k)
 
 	/* half of something has begun just now, and is waited for less long than the next request
 	 */
-	if (unlikely(is_half(k)) && k->since == h->now && !(k->flags & (IS_LAST | STARVES)))
+	if (unlikely(is_half(k)) && k->since == h->now && !(k->flags & IS_LAST))
 		http_conn_wake_in(k, h->set.head_ms);
 	settle(k);
 }
@@ -365,7 +369,7 @@ static void on_sent(struct tcp *t, struct tcp_conn *c, uint32_t bytes)
 	(void)t, (void)bytes;
 	if (likely(k->file == NULL && k->in_len == 0))
 		return;
-	if (k->file != NULL)
+	if (is_held_up(k))
 		k->since = k->site->host->now;
 	go_on(k);
 }
@@ -409,7 +413,7 @@ static void out_of_patience(struct http_conn *k)
 	struct http_host *h = k->site->host;
 
 	h->w->count[COUNT_http_timeouts] += !(k->flags & IS_SHUT);
-	if ((k->flags & (IS_SHUT | STARVES)) || k->file != NULL) {
+	if ((k->flags & IS_SHUT) || is_held_up(k)) {
 		conn_close(k, true); /* it does not read */
 		return;
 	}

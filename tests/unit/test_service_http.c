@@ -163,7 +163,7 @@ static int open_world(void **state)
 	world.conf = (struct service_http_conf){.head_bytes = 1024,
 		.fields = 16,
 		.body_bytes = 4096,
-		.requests = 1000,
+		.requests = 10000,
 		.idle_ms = 60000,
 		.head_ms = 10000,
 		.waiting_bytes = 65536};
@@ -336,6 +336,55 @@ static void test_backpressure(void **state)
 	assert_true(counted(COUNT_http_requests) >= 2);
 	assert_int_equal(answer(&at, 'A'), 200);
 	assert_int_equal(answer(&at, 'A'), 200);
+}
+
+/* Many small answers fill the queue; what waits for room in it is asked for, and is not half. */
+static void ask_for_many(uint32_t n)
+{
+	const char *request = GET("/");
+	size_t len = strlen(request);
+	char *all = malloc(n * len);
+
+	assert_non_null(all);
+	for (uint32_t i = 0; i < n; i++)
+		memcpy(all + i * len, request, len);
+	world.reads = false;
+	say(all, n * len);
+	free(all);
+	live(100);
+	assert_true(counted(COUNT_http_requests) < n);
+}
+
+static void read_on(uint32_t answers)
+{
+	uint32_t at = 0;
+
+	assert_non_null(world.conn);
+	world.reads = true;
+	world.unread = 0;
+	tcp_consumed(world.client.t, world.conn, UINT32_MAX);
+	live(1000);
+	for (uint32_t i = 0; i < answers; i++)
+		assert_int_equal(answer(&at, 'a'), 200);
+	assert_int_equal(at, world.n);
+}
+
+static void test_answers_that_wait_for_room(void **state)
+{
+	(void)state;
+	ask_for_many(3300);
+	live(15000); /* longer than a head may take */
+	read_on(3300);
+}
+
+static void test_end_while_answers_wait(void **state)
+{
+	(void)state;
+	ask_for_many(3300);
+	tcp_shutdown(world.client.t, world.conn);
+	live(10);
+	read_on(3300);
+	assert_true(world.closed);
 }
 
 /* And one who never reads is let go, though its acknowledgements of probes keep TCP content. */
@@ -563,6 +612,8 @@ int main(void)
 		CASE(test_head_timeout),
 		CASE(test_idle_timeout),
 		CASE(test_backpressure),
+		CASE(test_answers_that_wait_for_room),
+		CASE(test_end_while_answers_wait),
 		CASE(test_a_reader_that_stopped),
 		CASE(test_without_buffers),
 		CASE(test_other_files),

@@ -510,6 +510,31 @@ static void test_last_words(void **state)
 	live(50);
 }
 
+/* And all of them, however long the peer takes to read, as long as it does. */
+static void test_last_words_that_take_long(void **state)
+{
+	uint32_t at = 0;
+
+	(void)state;
+	world.conf.requests = 1;
+	http_configure(world.host, &world.conf);
+	tcp_set_buffers(world.client.t, world.conn, 1 << 16, 1 << 16);
+	say(GET("/big"), strlen(GET("/big")));
+	while (world.n < BIG - (700 << 10))
+		live(1);
+	for (world.reads = false; world.n < BIG;) {
+		live(5000);
+		assert_int_equal(world.ended, -1);
+		world.unread = 0;
+		tcp_consumed(world.client.t, world.conn, UINT32_MAX);
+		live(50);
+	}
+	assert_int_equal(answer(&at, 'A'), 200);
+	assert_true(world.closed);
+	live(3000); /* but to close, it has only so long */
+	assert_int_equal(world.ended, ECONNRESET);
+}
+
 /* --- files --- */
 
 static void refused(struct files_budget budget, const char *root, const char *why)
@@ -621,6 +646,7 @@ int main(void)
 		CASE(test_waiting_limit),
 		CASE(test_requests_limit),
 		CASE(test_last_words),
+		CASE(test_last_words_that_take_long),
 		cmocka_unit_test(test_files),
 		cmocka_unit_test(test_pieces),
 		cmocka_unit_test(test_many_holds),

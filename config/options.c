@@ -356,7 +356,7 @@ static const struct option http[] = {
 	{"idle", TIME, AT(struct conf, services.http.idle_ms), "1m", 10, 3600000,
 		.help = "How long a connection may wait for its next request, or not read."},
 	{"head_timeout", TIME, AT(struct conf, services.http.head_ms), "10s", 10, 3600000,
-		.help = "How long a head, or a body, may take to come (408)."},
+		.help = "How long a head (408), or a body, may take to come."},
 	{"waiting", SIZE, AT(struct conf, services.http.waiting_bytes), "4M", 4096, 1 << 30,
 		.unit = "bytes",
 		.help = "Requests that have not come as a whole, or not been "

@@ -431,10 +431,13 @@ static void out_of_patience(struct http_conn *k)
 		conn_close(k, true); /* it does not read */
 		return;
 	}
-	if (is_half(k))
+	if (k->body_left > 0) /* its request was answered: there is nothing to say twice */
+		k->flags |= IS_LAST | LINGERS;
+	else if (is_half(k))
 		refuse(k, HTTP_408);
 	else
 		k->flags |= IS_LAST;
+	k->body_left = 0;
 	settle(k);
 }
 

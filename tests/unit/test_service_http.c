@@ -301,6 +301,25 @@ static void test_head_timeout(void **state)
 	assert_int_equal(counted(COUNT_http_timeouts), 1);
 }
 
+/* A body that does not come: its request has an answer, which the client would take a second for
+ * the next one's.
+ */
+static void test_body_timeout(void **state)
+{
+	static const char head[] = "POST / HTTP/1.1\r\nHost: h\r\nContent-Length: 100\r\n\r\n";
+	uint32_t at = 0;
+
+	(void)state;
+	say(head, sizeof(head) - 1);
+	live(9000);
+	assert_int_equal(answer(&at, 0), 405);
+	assert_false(world.closed);
+	live(1100);
+	assert_true(world.closed);
+	assert_int_equal(at, world.n);
+	assert_int_equal(counted(COUNT_http_timeouts), 1);
+}
+
 static void test_idle_timeout(void **state)
 {
 	(void)state;
@@ -635,6 +654,7 @@ int main(void)
 		CASE(test_every_split),
 		CASE(test_byte_by_byte),
 		CASE(test_head_timeout),
+		CASE(test_body_timeout),
 		CASE(test_idle_timeout),
 		CASE(test_backpressure),
 		CASE(test_answers_that_wait_for_room),

@@ -18,6 +18,7 @@
 #include <string.h>
 #include <strings.h>
 #include <sys/stat.h>
+#include <time.h>
 #include <unistd.h>
 
 #define DEPTH	  16
@@ -114,7 +115,7 @@ static bool take_file(struct walk *w, int fd, const struct stat *st, size_t len)
 	if (f == NULL)
 		return fail(w, w->path, "no memory");
 	f->size = (uint64_t)st->st_size;
-	f->modified = st->st_mtime > 0 ? st->st_mtime : 0;
+	f->modified = RTE_MAX(RTE_MIN(st->st_mtime, time(NULL)), 0); /* RFC 9110 8.8.2.1 */
 	f->path_len = (uint32_t)len;
 	memcpy(f->path, w->path, len);
 	f->next = w->first;

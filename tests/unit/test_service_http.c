@@ -10,7 +10,9 @@
 #include "files.h"
 #include "http.h"
 
+#include <fcntl.h>
 #include <sys/stat.h>
+#include <time.h>
 #include <unistd.h>
 
 #define CLIENT	0xc6120001u
@@ -600,6 +602,34 @@ static void test_files(void **state)
 	refused((struct files_budget){16 << 20, 100}, "/etc/passwd", "Not a directory");
 }
 
+/* No answer says that a file was changed after it was sent. */
+static void test_modified(void **state)
+{
+	static const struct {
+		int64_t mtime, modified; /* -1: when it was read */
+	} times[] = {{784111777, 784111777}, {-5, 0}, {INT64_C(1) << 40, -1}};
+	time_t before = time(NULL);
+
+	(void)state;
+	for (size_t i = 0; i < RTE_DIM(times); i++) {
+		struct timespec t[2] = {{times[i].mtime, 0}, {times[i].mtime, 0}};
+		char path[128];
+		struct files *f;
+		int64_t got;
+
+		snprintf(path, sizeof(path), "%s/index.html", directory);
+		assert_int_equal(utimensat(AT_FDCWD, path, t, 0), 0);
+		f = load();
+		got = find(f, "/")->modified;
+		if (times[i].modified >= 0)
+			assert_int_equal(got, times[i].modified);
+		else
+			assert_true(got >= before && got <= time(NULL));
+		files_free(f);
+	}
+	write_file("index.html", 600, 'a');
+}
+
 /* No buffer crosses a piece's border, and all of a file comes out of them. */
 static void test_pieces(void **state)
 {
@@ -668,6 +698,7 @@ int main(void)
 		CASE(test_last_words),
 		CASE(test_last_words_that_take_long),
 		cmocka_unit_test(test_files),
+		cmocka_unit_test(test_modified),
 		cmocka_unit_test(test_pieces),
 		cmocka_unit_test(test_many_holds),
 	};

@@ -11,6 +11,7 @@ static const struct {
 	uint8_t class;
 } statuses[] = {
 	[HTTP_200] = {"200 OK", 2},
+	[HTTP_301] = {"301 Moved Permanently", 3},
 	[HTTP_304] = {"304 Not Modified", 3},
 	[HTTP_400] = {"400 Bad Request", 4},
 	[HTTP_404] = {"404 Not Found", 4},
@@ -43,7 +44,7 @@ static int hex(char c)
 /* A decoded path, whose dot segments are taken out as they end (RFC 3986 5.2.4). */
 struct path {
 	uint32_t len;
-	char text[PATH_MOST];
+	char text[PATH_MOST + 2]; /* room for a slash that was left out */
 };
 
 /* Takes "/." and "/.." off the end, which a slash or the path's end follows; false: above the root.
@@ -94,7 +95,7 @@ static enum http_status decode(const char *from, uint32_t len, struct path *p)
 		} else if (c == '/' && !undot(p, false)) {
 			return HTTP_400;
 		}
-		if (p->len >= PATH_MOST - 1)
+		if (p->len == PATH_MOST)
 			return HTTP_404;
 		p->text[p->len++] = c;
 	}
@@ -103,20 +104,39 @@ static enum http_status decode(const char *from, uint32_t len, struct path *p)
 	return undot(p, true) ? found : HTTP_400;
 }
 
-static enum http_status find(const struct files *files, const char *head,
-	const struct http1_request *r, const struct file **file)
+/*
+ * A directory asked for without its slash: its page's links would lead elsewhere. Only the last
+ * name is said, behind "./": whatever stands before it (two slashes, dots), it is on this host.
+ */
+static void redirect(struct http_reply *a, const char *path, uint32_t len)
+{
+	const char *query = memchr(path, '?', len), *end = query != NULL ? query : path + len;
+	const char *slash = memrchr(path, '/', (size_t)(end - path));
+
+	a->status = HTTP_301;
+	a->directory = slash + 1;
+	a->directory_len = (uint32_t)(end - slash - 1);
+}
+
+static void find(struct http_reply *a, const struct files *files, const char *head,
+	const struct http1_request *r)
 {
 	uint32_t hash = FILES_HASH;
-	enum http_status s;
 	struct path p;
 
-	s = decode(head + r->path.at, r->path.len, &p);
-	if (s != HTTP_200)
-		return s;
+	a->status = decode(head + r->path.at, r->path.len, &p);
+	if (a->status != HTTP_200)
+		return;
 	for (uint32_t i = 0; i < p.len; i++)
 		hash = files_hash(hash, p.text[i]);
-	*file = files_find(files, p.text, p.len, hash);
-	return *file == NULL ? HTTP_404 : HTTP_200;
+	a->file = files_find(files, p.text, p.len, hash);
+	if (a->file != NULL)
+		return;
+	p.text[p.len] = '/';
+	if (files_find(files, p.text, p.len + 1, files_hash(hash, '/')) != NULL)
+		redirect(a, head + r->path.at, r->path.len);
+	else
+		a->status = HTTP_404;
 }
 
 /* --- what to answer --- */
@@ -175,7 +195,7 @@ struct http_reply http_reply_to(enum http1_verdict v, const char *head,
 	else if (r->expects_other)
 		a.status = HTTP_417;
 	else
-		a.status = find(files, head, r, &a.file);
+		find(&a, files, head, r);
 	if (a.status == HTTP_200 && is_known(a.file, head, r, field)) {
 		a.status = HTTP_304;
 		a.no_body = true;
@@ -217,6 +237,11 @@ static char *write_words(char *to, const struct http_reply *a, const char date[H
 	to = begin(to, a->status, date);
 	if (a->status == HTTP_405)
 		to = put(to, "Allow: GET, HEAD\r\n");
+	if (a->status == HTTP_301) {
+		to = put(to, "Location: ./");
+		memcpy(to, a->directory, a->directory_len);
+		to = put(to + a->directory_len, "/\r\n");
+	}
 	to = put(to, "Content-Type: text/plain\r\nContent-Length: ");
 	*to++ = (char)('0' + n / 10);
 	*to++ = (char)('0' + n % 10);

@@ -8,6 +8,7 @@
 
 enum http_status {
 	HTTP_200,
+	HTTP_301,
 	HTTP_304,
 	HTTP_400,
 	HTTP_404,
@@ -25,6 +26,8 @@ enum http_status {
 struct http_reply {
 	enum http_status status;
 	const struct file *file; /* of 200 and 304 */
+	const char *directory;	 /* of 301: its name, as in the request's head; */
+	uint32_t directory_len;	 /* at most 3 * NAME_MAX */
 	bool no_body;		 /* HEAD */
 	bool last;		 /* says "Connection: close" */
 	bool keeps_alive;	 /* says "Connection: keep-alive", as HTTP/1.0 has to be told */
@@ -40,12 +43,9 @@ uint32_t http_reply_class(enum http_status s);
 struct http_reply http_reply_to(enum http1_verdict v, const char *head,
 	const struct http1_request *r, const struct http1_field *field, const struct files *files);
 
-/* Bytes that every reply but a file's leaves room for. */
-#define HTTP_REPLY_MOST 400
-
 /*
  * Writes a reply's head to `to`, and the few words of a body that is no file. date: now. Returns
- * its length: of a file's at most its head_len and 26.
+ * its length: of a file's at most its head_len and 26, of others 1,000.
  */
 uint32_t http_reply_write(char *to, const struct http_reply *a, const char date[HTTP1_DATE_LEN]);
 

@@ -144,13 +144,24 @@ def test_conditions(site):
 
 
 @pytest.mark.parametrize("path, status", [
-    ("/nothing", 404), ("/sub", 404), ("/link", 404), ("/.hidden", 404), ("/sub%2Findex.html", 404),
+    ("/nothing", 404), ("/sub", 301), ("/link", 404), ("/.hidden", 404), ("/sub%2Findex.html", 404),
     ("/../etc/passwd", 400), ("/sub/../../x", 400), ("/%2e%2e/etc/passwd", 400), ("/a%00b", 400),
     ("/%zz", 400), ("/%4", 400), ("/%", 400), ("/" + "x" * 9000, 414), ("/" + "x" * 2000, 404),
     ("/sub/../index.html", 200), ("/./sub/./index.html", 200), ("/sub/..", 200), ("/sub/.", 200),
     ("/%73ub/", 200), ("//", 404), ("/...", 404)], ids=short)
 def test_paths(site, path, status):
     assert site.head(path)[0] == status
+
+
+@pytest.mark.parametrize("path, location", [
+    ("/sub", "./sub/"), ("/sub?a=b/c", "./sub/"), ("/%73ub", "./%73ub/"),
+    ("//evil.example/../../sub", "./sub/"), ("http://h/sub", "./sub/"), ("/sub/../sub", "./sub/")])
+def test_directory_without_its_slash(site, path, location):
+    """Its page's links count from the directory; and nothing of a path leads to another host."""
+    answer = site.ask(f"GET {path} HTTP/1.1\r\nHost: h\r\nConnection: close\r\n\r\n".encode())
+    assert status_of(answer) == 301
+    assert f"\r\nLocation: {location}\r\n".encode() in answer
+    assert site.curl("-L", f"http://{ROUTER}/sub") == b"sub\n"
 
 
 @pytest.mark.parametrize("method, status", [

@@ -283,8 +283,10 @@ static char *put(struct file *f, const struct found *from, char *to)
 	f->size = from->size;
 	f->modified = from->modified;
 	at = snprintf(to, FILES_HEAD,
-		"HTTP/1.1 200 OK\r\nDate: %.*s\r\nContent-Type: %s\r\nContent-Length: %lu\r\n",
-		HTTP1_DATE_LEN, date, type_of(from->path, from->path_len),
+		"HTTP/1.1 200 OK\r\nDate: %.*s\r\nAccept-Ranges: bytes\r\nContent-Type: %s\r\n",
+		HTTP1_DATE_LEN, date, type_of(from->path, from->path_len));
+	f->length_at = (uint32_t)at;
+	at += snprintf(to + at, FILES_HEAD - (size_t)at, "Content-Length: %lu\r\n",
 		(unsigned long)from->size);
 	f->fields_at = (uint32_t)at;
 	at += snprintf(to + at, FILES_HEAD - (size_t)at, "Last-Modified: %.*s\r\nETag: %.*s\r\n",

@@ -25,7 +25,8 @@ struct file {
 	const char *head;   /* of the answer 200, without the empty line; */
 	const char *body;   /* this follows it, and then the bytes */
 	uint32_t head_len;  /* at most FILES_HEAD */
-	uint32_t fields_at; /* in head: the validators, which an answer 304 has, too */
+	uint32_t length_at; /* in head: Content-Length, which an answer 206 has another of */
+	uint32_t fields_at; /* and behind it: the validators, which an answer 304 has, too */
 	uint64_t size;
 	int64_t modified; /* seconds since 1970 */
 	char tag[FILES_TAG_LEN];

@@ -77,7 +77,7 @@ static void feed(struct http_conn *k)
 	struct http_host *h = k->site->host;
 
 	while (k->file != NULL && tcp_send_room(k->c) >= FEED_ROOM) {
-		uint64_t left = k->file->size - k->at;
+		uint64_t left = k->end - k->at;
 		struct rte_mbuf *m = NULL;
 		uint32_t n;
 
@@ -87,7 +87,8 @@ static void feed(struct http_conn *k)
 			starve(k);
 			return;
 		}
-		n = files_attach(k->files, k->file, h->w->id, k->at, FEED_ROOM, m);
+		n = files_attach(
+			k->files, k->file, h->w->id, k->at, (uint32_t)RTE_MIN(left, FEED_ROOM), m);
 		if (tcp_send(h->t, k->c, m, n < left ? TCP_SEND_MORE : 0) != 0) {
 			rte_pktmbuf_free(m);
 			starve(k);
@@ -99,18 +100,11 @@ static void feed(struct http_conn *k)
 	}
 }
 
-/* A body that does not fit the buffer of its head follows by reference. */
-static void follow(struct http_conn *k, const struct file *f)
-{
-	http_conn_hold_file(k, f);
-	feed(k);
-}
-
 /* False: there is no buffer, or no room; nothing has happened. */
 static bool reply(struct http_conn *k, const struct http_reply *a)
 {
 	struct http_host *h = k->site->host;
-	bool body = a->status == HTTP_200 && !a->no_body && a->file->size > 0;
+	bool body = a->n > 0 && !a->no_body;
 	struct rte_mbuf *m = rte_pktmbuf_alloc(h->w->pool);
 	bool fits = true;
 	uint32_t n;
@@ -119,10 +113,11 @@ static bool reply(struct http_conn *k, const struct http_reply *a)
 		return false;
 	n = http_reply_write(rte_pktmbuf_mtod(m, char *), a, h->date);
 	if (body) {
-		fits = n + a->file->size <= RTE_MIN(COPY_UPTO, rte_pktmbuf_tailroom(m));
+		fits = n + a->n <= RTE_MIN(COPY_UPTO, rte_pktmbuf_tailroom(m));
 		if (fits) {
-			memcpy(rte_pktmbuf_mtod_offset(m, char *, n), a->file->body, a->file->size);
-			n += (uint32_t)a->file->size;
+			memcpy(rte_pktmbuf_mtod_offset(m, char *, n), a->file->body + a->first,
+				a->n);
+			n += (uint32_t)a->n;
 		}
 	}
 	m->data_len = (uint16_t)n;
@@ -132,8 +127,10 @@ static bool reply(struct http_conn *k, const struct http_reply *a)
 		return false;
 	}
 	h->w->count[COUNT_http_2xx + http_reply_class(a->status) - 2]++;
-	if (!fits)
-		follow(k, a->file);
+	if (!fits) { /* the body does not go with its head: it follows by reference */
+		http_conn_hold_file(k, a->file, a->first, a->n);
+		feed(k);
+	}
 	return true;
 }
 

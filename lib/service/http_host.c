@@ -146,11 +146,12 @@ void http_conn_drop_waiting(struct http_conn *k)
 	k->in_len = k->in_room = k->seen = 0;
 }
 
-void http_conn_hold_file(struct http_conn *k, const struct file *f)
+void http_conn_hold_file(struct http_conn *k, const struct file *f, uint64_t first, uint64_t n)
 {
 	k->file = f;
 	k->files = k->site->files;
-	k->at = 0;
+	k->at = first;
+	k->end = first + n;
 	files_hold(k->files, k->site->host->w->id);
 }
 

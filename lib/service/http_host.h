@@ -38,7 +38,8 @@ struct http_conn {
 	uint32_t next_free;	 /* index + 1 */
 	const struct file *file; /* on its way; NULL: none */
 	struct files *files;	 /* it is of these */
-	uint64_t at;		 /* the next byte of it */
+	uint64_t at;		 /* the next byte of it, */
+	uint64_t end;		 /* and the first that is not asked for */
 };
 _Static_assert(offsetof(struct http_conn, in) == 64, "a small answer touches one line");
 _Static_assert(sizeof(struct http_conn) == 128, "384 bytes with TCP's");
@@ -79,8 +80,8 @@ void http_conn_free(struct http_conn *k);
 void http_conn_wake_in(struct http_conn *k, uint32_t ms);
 /* What is aside. */
 void http_conn_drop_waiting(struct http_conn *k);
-/* A file on its way: holds the site's files, or gives them up. */
-void http_conn_hold_file(struct http_conn *k, const struct file *f);
+/* n bytes of a file on their way: holds the site's files, or gives them up. */
+void http_conn_hold_file(struct http_conn *k, const struct file *f, uint64_t first, uint64_t n);
 void http_conn_drop_file(struct http_conn *k);
 
 #endif

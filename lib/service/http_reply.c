@@ -11,6 +11,7 @@ static const struct {
 	uint8_t class;
 } statuses[] = {
 	[HTTP_200] = {"200 OK", 2},
+	[HTTP_206] = {"206 Partial Content", 2},
 	[HTTP_301] = {"301 Moved Permanently", 3},
 	[HTTP_304] = {"304 Not Modified", 3},
 	[HTTP_400] = {"400 Bad Request", 4},
@@ -19,6 +20,7 @@ static const struct {
 	[HTTP_408] = {"408 Request Timeout", 4},
 	[HTTP_413] = {"413 Content Too Large", 4},
 	[HTTP_414] = {"414 URI Too Long", 4},
+	[HTTP_416] = {"416 Range Not Satisfiable", 4},
 	[HTTP_417] = {"417 Expectation Failed", 4},
 	[HTTP_431] = {"431 Request Header Fields Too Large", 4},
 	[HTTP_501] = {"501 Not Implemented", 5},
@@ -160,6 +162,38 @@ static bool is_known(const struct file *f, const char *head, const struct http1_
 	return http1_hdr_date(head + v->at, v->len, &since) && f->modified <= since;
 }
 
+/*
+ * RFC 9110 14.2: of GET alone, and unless If-Range names another version than this one (13.1.5: by
+ * strong comparison; of a date, which may stand for two versions, it is taken to be another).
+ */
+static void choose_part(struct http_reply *a, const char *head, const struct http1_request *r,
+	const struct http1_field *field)
+{
+	uint16_t range = r->known[HTTP1_RANGE], only_if = r->known[HTTP1_IF_RANGE];
+	const struct http1_span *v;
+
+	a->n = a->file->size;
+	if (range == 0 || r->method != HTTP1_GET)
+		return;
+	if (only_if != 0) {
+		v = &field[only_if - 1].value;
+		if (v->len != FILES_TAG_LEN || memcmp(head + v->at, a->file->tag, v->len) != 0)
+			return;
+	}
+	v = &field[range - 1].value;
+	switch (http1_hdr_range(head + v->at, v->len, a->file->size, &a->first, &a->n)) {
+	case HTTP1_RANGE_PART:
+		a->status = HTTP_206;
+		return;
+	case HTTP1_RANGE_OUTSIDE:
+		a->status = HTTP_416;
+		a->n = 0;
+		return;
+	case HTTP1_RANGE_WHOLE:
+		return;
+	}
+}
+
 static enum http_status of_verdict(enum http1_verdict v)
 {
 	switch (v) {
@@ -196,9 +230,13 @@ struct http_reply http_reply_to(enum http1_verdict v, const char *head,
 		a.status = HTTP_417;
 	else
 		find(&a, files, head, r);
-	if (a.status == HTTP_200 && is_known(a.file, head, r, field)) {
+	if (a.status != HTTP_200)
+		return a;
+	if (is_known(a.file, head, r, field)) {
 		a.status = HTTP_304;
 		a.no_body = true;
+	} else {
+		choose_part(&a, head, r, field);
 	}
 	return a;
 }
@@ -230,6 +268,23 @@ static char *begin(char *to, enum http_status s, const char date[HTTP1_DATE_LEN]
 	return put(to + HTTP1_DATE_LEN, "\r\n");
 }
 
+/* A file's own fields, without its length, in place of which stands that of the part. */
+static char *write_part(char *to, const struct http_reply *a, const char date[HTTP1_DATE_LEN])
+{
+	const struct file *f = a->file;
+	uint32_t type_at = FILES_DATE_AT + HTTP1_DATE_LEN + 2;
+
+	to = begin(to, HTTP_206, date);
+	memcpy(to, f->head + type_at, f->length_at - type_at);
+	to += f->length_at - type_at;
+	to += sprintf(to,
+		"Content-Range: bytes %" PRIu64 "-%" PRIu64 "/%" PRIu64
+		"\r\nContent-Length: %" PRIu64 "\r\n",
+		a->first, a->first + a->n - 1, f->size, a->n);
+	memcpy(to, f->head + f->fields_at, f->head_len - f->fields_at);
+	return put(to + f->head_len - f->fields_at, connection_of(a));
+}
+
 static char *write_words(char *to, const struct http_reply *a, const char date[HTTP1_DATE_LEN])
 {
 	size_t n = strlen(statuses[a->status].words) + 1;
@@ -237,6 +292,8 @@ static char *write_words(char *to, const struct http_reply *a, const char date[H
 	to = begin(to, a->status, date);
 	if (a->status == HTTP_405)
 		to = put(to, "Allow: GET, HEAD\r\n");
+	if (a->status == HTTP_416)
+		to += sprintf(to, "Content-Range: bytes */%" PRIu64 "\r\n", a->file->size);
 	if (a->status == HTTP_301) {
 		to = put(to, "Location: ./");
 		memcpy(to, a->directory, a->directory_len);
@@ -263,6 +320,8 @@ uint32_t http_reply_write(char *to, const struct http_reply *a, const char date[
 		end = begin(to, HTTP_304, date);
 		memcpy(end, f->head + f->fields_at, f->head_len - f->fields_at);
 		end = put(end + f->head_len - f->fields_at, connection_of(a));
+	} else if (a->status == HTTP_206) {
+		end = write_part(to, a, date);
 	} else {
 		end = write_words(to, a, date);
 	}

@@ -8,6 +8,7 @@
 
 enum http_status {
 	HTTP_200,
+	HTTP_206,
 	HTTP_301,
 	HTTP_304,
 	HTTP_400,
@@ -16,6 +17,7 @@ enum http_status {
 	HTTP_408,
 	HTTP_413,
 	HTTP_414,
+	HTTP_416,
 	HTTP_417,
 	HTTP_431,
 	HTTP_501,
@@ -25,7 +27,9 @@ enum http_status {
 
 struct http_reply {
 	enum http_status status;
-	const struct file *file; /* of 200 and 304 */
+	const struct file *file; /* of 200, 206, 304 and 416 */
+	uint64_t first;		 /* of its bytes, the first */
+	uint64_t n;		 /* and how many are the body; 0: a few words, or none */
 	const char *directory;	 /* of 301: its name, as in the request's head; */
 	uint32_t directory_len;	 /* at most 3 * NAME_MAX */
 	bool no_body;		 /* HEAD */
@@ -45,7 +49,7 @@ struct http_reply http_reply_to(enum http1_verdict v, const char *head,
 
 /*
  * Writes a reply's head to `to`, and the few words of a body that is no file. date: now. Returns
- * its length: of a file's at most its head_len and 26, of others 1,000.
+ * its length: of 200 at most the file's head_len and 26, of others 1,000.
  */
 uint32_t http_reply_write(char *to, const struct http_reply *a, const char date[HTTP1_DATE_LEN]);
 

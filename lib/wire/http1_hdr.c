@@ -21,9 +21,8 @@ enum {
 	IS_OWS = 8,
 };
 
-#define TARGET IS_TARGET
-#define HOST   (IS_TARGET | IS_HOST)
-#define ALL    (IS_TOKEN | IS_TARGET | IS_HOST)
+#define HOST (IS_TARGET | IS_HOST)
+#define ALL  (IS_TOKEN | IS_TARGET | IS_HOST)
 
 static const uint8_t class_of[256] = {
 	[' '] = IS_OWS,
@@ -48,9 +47,9 @@ static const uint8_t class_of[256] = {
 	[';'] = HOST,
 	['='] = HOST,
 	[':'] = HOST,
-	['@'] = TARGET,
-	['/'] = TARGET,
-	['?'] = TARGET,
+	['@'] = IS_TARGET,
+	['/'] = IS_TARGET,
+	['?'] = IS_TARGET,
 	/* not of RFC 3986's queries, but of those that browsers send, and harmless */
 	['['] = HOST,
 	[']'] = HOST,
@@ -124,11 +123,9 @@ static enum http1_verdict find_end(const char *p, uint32_t len, uint32_t *seen, 
 	uint32_t at = *seen;
 
 	while ((at = next_control(p, at, len)) < len) {
-		if (p[at] != '\r')
-			return HTTP1_BAD;
-		if (at + 1 == len)
+		if (p[at] == '\r' && at + 1 == len)
 			break;
-		if (p[at + 1] != '\n')
+		if (p[at] != '\r' || p[at + 1] != '\n')
 			return HTTP1_BAD;
 		if (at >= 2 && p[at - 1] == '\n') { /* the line began here: it is empty */
 			*end = at + 2;
@@ -144,23 +141,20 @@ static enum http1_verdict find_end(const char *p, uint32_t len, uint32_t *seen, 
 
 static enum http1_method method_of(const char *p, uint32_t len)
 {
-	static const struct {
-		char name[8];
-		uint8_t len;
-	} methods[] = {
-		[HTTP1_GET] = {"GET", 3},
-		[HTTP1_HEAD] = {"HEAD", 4},
-		[HTTP1_POST] = {"POST", 4},
-		[HTTP1_PUT] = {"PUT", 3},
-		[HTTP1_DELETE] = {"DELETE", 6},
-		[HTTP1_CONNECT] = {"CONNECT", 7},
-		[HTTP1_OPTIONS] = {"OPTIONS", 7},
-		[HTTP1_TRACE] = {"TRACE", 5},
-		[HTTP1_PATCH] = {"PATCH", 5},
+	static const char methods[][8] = {
+		[HTTP1_GET] = "GET",
+		[HTTP1_HEAD] = "HEAD",
+		[HTTP1_POST] = "POST",
+		[HTTP1_PUT] = "PUT",
+		[HTTP1_DELETE] = "DELETE",
+		[HTTP1_CONNECT] = "CONNECT",
+		[HTTP1_OPTIONS] = "OPTIONS",
+		[HTTP1_TRACE] = "TRACE",
+		[HTTP1_PATCH] = "PATCH",
 	};
 
-	for (uint32_t i = 0; i < HTTP1_OTHER_METHOD; i++)
-		if (methods[i].len == len && memcmp(p, methods[i].name, len) == 0)
+	for (uint32_t i = 0; i < HTTP1_OTHER_METHOD && len < sizeof(methods[0]); i++)
+		if (memcmp(p, methods[i], len) == 0 && methods[i][len] == '\0')
 			return (enum http1_method)i;
 	return HTTP1_OTHER_METHOD;
 }
@@ -168,6 +162,16 @@ static enum http1_method method_of(const char *p, uint32_t len)
 static bool is_digit(char c)
 {
 	return c >= '0' && c <= '9';
+}
+
+/* How many digits from *at on are *v, which more than 18 may be too many for. */
+static uint32_t digits(const char *p, uint32_t *at, uint32_t len, uint64_t *v)
+{
+	uint32_t from = *at;
+
+	for (*v = 0; *at < len && is_digit(p[*at]); (*at)++)
+		*v = *v * 10 + (uint64_t)(p[*at] - '0');
+	return *at - from;
 }
 
 /* host [":" port], which is not empty before the colon; a port has at most five digits. */
@@ -278,27 +282,29 @@ static enum http1_verdict request_line(const char *p, uint32_t *at, struct http1
 
 /* --- fields --- */
 
-/* By their lengths, of which no two of one name's are alike but where both are listed. */
+/* By their lengths, which at most two of them share. */
 static enum http1_name name_of(const char *p, uint32_t len)
 {
 	static const struct {
 		const char *text;
 		enum http1_name name;
-	} by_len[18] = {
-		[4] = {"host", HTTP1_HOST},
-		[6] = {"expect", HTTP1_EXPECT},
-		[10] = {"connection", HTTP1_CONNECTION},
-		[13] = {"if-none-match", HTTP1_IF_NONE_MATCH},
-		[14] = {"content-length", HTTP1_CONTENT_LENGTH},
-		[17] = {"transfer-encoding", HTTP1_TRANSFER_ENCODING},
+	} by_len[18][2] = {
+		[4] = {{"host", HTTP1_HOST}},
+		[5] = {{"range", HTTP1_RANGE}},
+		[6] = {{"expect", HTTP1_EXPECT}},
+		[8] = {{"if-range", HTTP1_IF_RANGE}},
+		[10] = {{"connection", HTTP1_CONNECTION}},
+		[13] = {{"if-none-match", HTTP1_IF_NONE_MATCH}},
+		[14] = {{"content-length", HTTP1_CONTENT_LENGTH}},
+		[17] = {{"transfer-encoding", HTTP1_TRANSFER_ENCODING},
+			{"if-modified-since", HTTP1_IF_MODIFIED_SINCE}},
 	};
 
-	if (len >= sizeof(by_len) / sizeof(by_len[0]) || by_len[len].text == NULL)
+	if (len >= sizeof(by_len) / sizeof(by_len[0]))
 		return HTTP1_OTHER_NAME;
-	if (strncasecmp(p, by_len[len].text, len) == 0)
-		return by_len[len].name;
-	if (len == 17 && strncasecmp(p, "if-modified-since", len) == 0)
-		return HTTP1_IF_MODIFIED_SINCE;
+	for (uint32_t i = 0; i < 2 && by_len[len][i].text != NULL; i++)
+		if (strncasecmp(p, by_len[len][i].text, len) == 0)
+			return by_len[len][i].name;
 	return HTTP1_OTHER_NAME;
 }
 
@@ -336,15 +342,12 @@ static void connection(const char *p, const struct http1_span *v, struct http1_r
 static enum http1_verdict content_length(
 	const char *p, const struct http1_span *v, struct http1_request *r)
 {
-	uint64_t n = 0;
+	uint32_t at = v->at, count;
+	uint64_t n;
 
-	if (v->len == 0 || v->len > 18 || r->has_length)
+	count = digits(p, &at, v->at + v->len, &n);
+	if (count != v->len || count == 0 || count > 18 || r->has_length)
 		return HTTP1_BAD;
-	for (uint32_t i = 0; i < v->len; i++) {
-		if (!is_digit(p[v->at + i]))
-			return HTTP1_BAD;
-		n = n * 10 + (uint64_t)(p[v->at + i] - '0');
-	}
 	r->content_length = n;
 	r->has_length = true;
 	return HTTP1_OK;
@@ -426,9 +429,10 @@ static enum http1_verdict field_line(
 /* What fields mean together. */
 static enum http1_verdict agree(const struct http1_request *r)
 {
-	if (r->minor != 0 && r->known[HTTP1_HOST] == 0)
-		return HTTP1_BAD;
-	if (r->known[HTTP1_TRANSFER_ENCODING] != 0 && (r->minor == 0 || r->has_length))
+	bool coded = r->known[HTTP1_TRANSFER_ENCODING] != 0;
+
+	if ((r->minor != 0 && r->known[HTTP1_HOST] == 0) ||
+		(coded && (r->minor == 0 || r->has_length)))
 		return HTTP1_BAD;
 	return HTTP1_OK;
 }
@@ -460,7 +464,7 @@ enum http1_verdict http1_hdr_request(const void *bytes, uint32_t len,
 	const struct http1_limits *limits, uint32_t *seen, struct http1_request *r,
 	struct http1_field *field)
 {
-	uint32_t most = len < limits->bytes ? len : limits->bytes, end = 0, from = 0;
+	uint32_t most = len < limits->bytes ? len : limits->bytes, end = 0, from;
 	const char *p = bytes;
 	enum http1_verdict v;
 
@@ -470,8 +474,7 @@ enum http1_verdict http1_hdr_request(const void *bytes, uint32_t len,
 									    : HTTP1_LARGE;
 	if (v != HTTP1_OK)
 		return v;
-	if (p[0] == '\r')
-		from = 2;
+	from = p[0] == '\r' ? 2 : 0;
 	if (from == 2 && end == 4)
 		return HTTP1_BAD; /* two empty lines and no request */
 	return read_head(p, from, end, limits->fields, r, field);
@@ -492,6 +495,32 @@ bool http1_hdr_lists_tag(const char *list, uint32_t len, const char *tag, uint32
 			return true;
 	}
 	return false;
+}
+
+enum http1_range http1_hdr_range(
+	const char *text, uint32_t len, uint64_t size, uint64_t *first, uint64_t *n)
+{
+	uint64_t from, to, end = size;
+	uint32_t at = 6, n_from, n_to;
+
+	if (size == 0 || len < at || strncasecmp(text, "bytes=", at) != 0)
+		return HTTP1_RANGE_WHOLE;
+	n_from = digits(text, &at, len, &from);
+	if (at == len || text[at++] != '-')
+		return HTTP1_RANGE_WHOLE;
+	n_to = digits(text, &at, len, &to);
+	if (at != len || n_from + n_to == 0 || n_from > 18 || n_to > 18 ||
+		(n_from != 0 && n_to != 0 && from > to))
+		return HTTP1_RANGE_WHOLE;
+	if (n_from == 0) /* the last so many */
+		from = to < size ? size - to : 0;
+	else if (n_to != 0 && to < size)
+		end = to + 1;
+	if (from >= size)
+		return HTTP1_RANGE_OUTSIDE;
+	*first = from;
+	*n = end - from;
+	return HTTP1_RANGE_PART;
 }
 
 static const char days[] = "ThuFriSatSunMonTueWed"; /* 1 January 1970 was a Thursday */
@@ -537,11 +566,10 @@ void http1_hdr_put_date(char to[HTTP1_DATE_LEN], int64_t unix_s)
 
 static uint32_t number(const char *p, uint32_t n)
 {
-	uint32_t v = 0;
+	uint64_t v;
 
-	for (; n > 0; n--)
-		v = v * 10 + (uint32_t)(*p++ - '0');
-	return v;
+	digits(p, &(uint32_t){0}, n, &v);
+	return (uint32_t)v;
 }
 
 bool http1_hdr_date(const char *text, uint32_t len, int64_t *unix_s)

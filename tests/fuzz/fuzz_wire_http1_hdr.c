@@ -15,6 +15,21 @@ static void inside(const struct http1_span *s, uint32_t len)
 	HOLDS((uint32_t)s->at + s->len <= len);
 }
 
+static void range(const char *p, const struct http1_span *v)
+{
+	char *text = exact_copy(p + v->at, v->len);
+
+	for (uint64_t size = 0; size < 1000; size = 10 * size + 1) {
+		uint64_t first = 0, n = 0;
+
+		if (http1_hdr_range(text, v->len, size, &first, &n) == HTTP1_RANGE_PART)
+			HOLDS(n > 0 && n <= size && first <= size - n);
+		else
+			HOLDS(first == 0 && n == 0);
+	}
+	free(text);
+}
+
 static void accepted(
 	const char *p, size_t size, const struct http1_request *r, const struct http1_field *field)
 {
@@ -29,6 +44,8 @@ static void accepted(
 	HOLDS(!(r->has_length && r->chunked));
 	HOLDS(r->minor == 0 || r->known[HTTP1_HOST] != 0);
 	HOLDS(http_oracle_agrees(p, r, field));
+	if (r->known[HTTP1_RANGE] != 0)
+		range(p, &field[r->known[HTTP1_RANGE] - 1].value);
 }
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)

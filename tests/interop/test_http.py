@@ -143,6 +143,38 @@ def test_conditions(site):
     assert site.head("/", "-H", 'If-None-Match: "x"', "-H", f"If-Modified-Since: {date}")[0] == 200
 
 
+@pytest.mark.parametrize("path", ["/", "/big.bin"])
+@pytest.mark.parametrize("first, end", [(0, 1), (1, 100), (500, None), (-500, None)])
+def test_ranges(site, path, first, end):
+    body = PAGE if path == "/" else BIG
+    part = body[first:end]
+    words = first if first < 0 else f"{first}-{'' if end is None else end - 1}"
+    at = first % len(body)
+    status, fields = site.head(path, "-r", words)
+    assert status == 206
+    assert fields["content-range"] == f"bytes {at}-{at + len(part) - 1}/{len(body)}"
+    assert fields["content-length"] == str(len(part))
+    assert site.curl("-r", words, f"http://{ROUTER}{path}") == part
+    assert site.head(path, "-r", words, "-H", f"If-Range: {fields['etag']}")[0] == 206
+    assert site.head(path, "-r", words, "-H", 'If-Range: "another"')[0] == 200
+    assert site.head(path, "-r", words, "-I")[0] == 200  # of GET alone
+    assert site.head(path, "-r", words, "-H", f"If-None-Match: {fields['etag']}")[0] == 304
+
+
+def test_range_outside(site):
+    status, fields = site.head("/", "-r", f"{len(PAGE)}-")
+    assert status == 416 and fields["content-range"] == f"bytes */{len(PAGE)}"
+    assert site.head("/empty", "-r", "0-")[0] == 200
+    assert site.head("/", "-H", "Range: bytes=0-0,2-2")[0] == 200
+
+
+def test_resume(site, tmp_path):
+    file = tmp_path / "big.bin"
+    file.write_bytes(BIG[:1000000])
+    site.curl("-C", "-", "-o", file, f"http://{ROUTER}/big.bin")
+    assert file.read_bytes() == BIG
+
+
 @pytest.mark.parametrize("path, status", [
     ("/nothing", 404), ("/sub", 301), ("/link", 404), ("/.hidden", 404), ("/sub%2Findex.html", 404),
     ("/../etc/passwd", 400), ("/sub/../../x", 400), ("/%2e%2e/etc/passwd", 400), ("/a%00b", 400),

@@ -307,6 +307,54 @@ static void test_tags(void **state)
 	}
 }
 
+static void test_ranges(void **state)
+{
+	static const struct {
+		const char *text;
+		uint64_t size;
+		enum http1_range range;
+		uint64_t first, n;
+	} ranges[] = {
+		{"bytes=0-0", 10, HTTP1_RANGE_PART, 0, 1},
+		{"bytes=2-5", 10, HTTP1_RANGE_PART, 2, 4},
+		{"Bytes=9-", 10, HTTP1_RANGE_PART, 9, 1},
+		{"bytes=3-99", 10, HTTP1_RANGE_PART, 3, 7},
+		{"bytes=3-999999999999999999", 10, HTTP1_RANGE_PART, 3, 7},
+		{"bytes=-4", 10, HTTP1_RANGE_PART, 6, 4},
+		{"bytes=-10", 10, HTTP1_RANGE_PART, 0, 10},
+		{"bytes=-11", 10, HTTP1_RANGE_PART, 0, 10},
+		{"bytes=10-", 10, HTTP1_RANGE_OUTSIDE, 0, 0},
+		{"bytes=10-12", 10, HTTP1_RANGE_OUTSIDE, 0, 0},
+		{"bytes=-0", 10, HTTP1_RANGE_OUTSIDE, 0, 0},
+		{"bytes=0-", 0, HTTP1_RANGE_WHOLE, 0, 0},
+		{"bytes=-1", 0, HTTP1_RANGE_WHOLE, 0, 0},
+		{"bytes=5-4", 10, HTTP1_RANGE_WHOLE, 0, 0},
+		{"bytes=0-1,3-4", 10, HTTP1_RANGE_WHOLE, 0, 0},
+		{"bytes=-", 10, HTTP1_RANGE_WHOLE, 0, 0},
+		{"bytes=", 10, HTTP1_RANGE_WHOLE, 0, 0},
+		{"bytes=1", 10, HTTP1_RANGE_WHOLE, 0, 0},
+		{"bytes=--1", 10, HTTP1_RANGE_WHOLE, 0, 0},
+		{"bytes=1-2 ", 10, HTTP1_RANGE_WHOLE, 0, 0},
+		{"bytes= 1-2", 10, HTTP1_RANGE_WHOLE, 0, 0},
+		{"bytes=18446744073709551617-", 10, HTTP1_RANGE_WHOLE, 0, 0},
+		{"bytes=0-18446744073709551617", 10, HTTP1_RANGE_WHOLE, 0, 0},
+		{"lines=0-1", 10, HTTP1_RANGE_WHOLE, 0, 0},
+		{"byte", 10, HTTP1_RANGE_WHOLE, 0, 0},
+	};
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(ranges) / sizeof(*ranges); i++) {
+		char *text = exact_copy(ranges[i].text, strlen(ranges[i].text));
+		uint64_t first = 0, n = 0;
+
+		if (http1_hdr_range(text, (uint32_t)strlen(ranges[i].text), ranges[i].size, &first,
+			    &n) != ranges[i].range ||
+			first != ranges[i].first || n != ranges[i].n)
+			fail_msg("%s", ranges[i].text);
+		free(text);
+	}
+}
+
 /* Every day up to the year 2200, as the C library has it, and back again. */
 static void test_dates(void **state)
 {
@@ -347,6 +395,7 @@ int main(void)
 		cmocka_unit_test(test_paths),
 		cmocka_unit_test(test_limits),
 		cmocka_unit_test(test_tags),
+		cmocka_unit_test(test_ranges),
 		cmocka_unit_test(test_dates),
 		cmocka_unit_test(test_dates_that_are_none),
 	};

@@ -55,6 +55,8 @@ enum http1_name {
 	HTTP1_EXPECT,
 	HTTP1_IF_NONE_MATCH,
 	HTTP1_IF_MODIFIED_SINCE,
+	HTTP1_RANGE,
+	HTTP1_IF_RANGE,
 	HTTP1_NAMES,
 };
 
@@ -119,6 +121,19 @@ enum http1_verdict http1_hdr_request(const void *bytes, uint32_t len,
  * quotes) by weak comparison (RFC 9110 13.1.2), or is "*".
  */
 bool http1_hdr_lists_tag(const char *list, uint32_t len, const char *tag, uint32_t tag_len);
+
+enum http1_range {
+	HTTP1_RANGE_WHOLE, /* none that we read (RFC 9110 14.2): all of it is the answer */
+	HTTP1_RANGE_PART,
+	HTTP1_RANGE_OUTSIDE, /* 416 */
+};
+
+/*
+ * The value of Range, of something that has `size` bytes: one range of bytes (RFC 9110 14.1.2). Of
+ * a PART, which is never empty, *first is its first byte and *n their number.
+ */
+enum http1_range http1_hdr_range(
+	const char *text, uint32_t len, uint64_t size, uint64_t *first, uint64_t *n);
 
 #define HTTP1_DATE_LEN 29 /* "Sun, 06 Nov 1994 08:49:37 GMT" */
 

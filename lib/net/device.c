@@ -254,6 +254,8 @@ static int set_up_queues(struct net *net, struct port *p)
 	uint16_t n_rx = p->conf.rx_descriptors, n_tx = p->conf.tx_descriptors;
 	int rc = rte_eth_dev_adjust_nb_rx_tx_desc(p->device, &n_rx, &n_tx);
 
+	/* a packet of more buffers than descriptors would never be sent */
+	p->tso_segs = RTE_MIN(p->tso_segs, n_tx / 2);
 	for (uint16_t i = 0; rc == 0 && i < p->n_rxq; i++)
 		rc = rte_eth_rx_queue_setup(p->device, i, n_rx, socket, NULL,
 			pool_near(net, net->worker[(p->first + i) % net->n_workers]->node));

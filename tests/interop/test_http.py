@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from support import lab
+from support import clients, lab
 
 ROUTER = "198.18.0.254"
 PAGE = b"<p>" + b"page " * 120 + b"</p>\n"
@@ -335,6 +335,18 @@ def test_files_change_meanwhile(site):
     assert not wrong
     assert site.curl(f"http://{ROUTER}/moving") == bodies[29 % 6]
     assert site.router.counters()["balanced"]
+
+
+def test_settings_of_tcp_change(site):
+    """For a service that stays, too: the new one beside it shows that they are in force."""
+    router, namespace = site.router, site.router.lan.namespace
+    router.apply({"tcp": {"keepalive": "1s"},
+                  "services": {"new": {"kind": "tcp-echo", "listen": "0.0.0.0:1000"}}})
+    router.wait_until(lambda: clients.listens(namespace, 1000), 30, "the new service")
+    with site.connect():
+        before = router.counters()["tcp_keepalives"]
+        router.wait_until(lambda: router.counters()["tcp_keepalives"] > before, 30, "a probe")
+    router.apply({})
 
 
 def test_a_root_that_cannot_be_read(tmp_path):

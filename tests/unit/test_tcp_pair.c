@@ -4,6 +4,7 @@
 
 #include "net/gso.h"
 #include "net/offload.h"
+#include "wire/icmp_hdr.h"
 
 #define CLIENT 0xc6120001u
 #define SERVER 0xc6120101u
@@ -28,6 +29,21 @@ struct end {
 	bool closed;
 	int ended; /* -1: not */
 };
+
+/* What the client has said to a bad path, segment by segment. */
+struct said {
+	uint64_t at;
+	uint8_t bytes[IP4_HDR_LEN + TCP_HDR_LEN + TCP_OPT_MAX];
+	uint32_t len; /* of the packet */
+};
+
+#define SAID 8192
+
+/* A path that loses and marks; NULL: it does not. */
+static struct path {
+	struct said said[SAID];
+	uint32_t n;
+} * path;
 
 static struct wire to_server, to_client;
 static struct end client, server;
@@ -85,6 +101,25 @@ static const struct tcp_ops ops = {.on_urgent = on_urgent,
 	.on_close = on_close,
 	.on_end = on_end};
 
+/* Remembers a segment of the client's, and what becomes of it: every so often one is lost, or
+ * marked by a router (RFC 3168). True: lost.
+ */
+static bool suffers(struct rte_mbuf *m)
+{
+	struct said *s = &path->said[path->n++];
+	struct ip4_hdr *ip = pkt_ip4(m);
+
+	assert_true(path->n < SAID);
+	s->at = now;
+	s->len = m->pkt_len;
+	memcpy(s->bytes, ip, RTE_MIN(sizeof(s->bytes), m->data_len - (size_t)ETH_HDR_LEN));
+	if (path->n > 3 && path->n % 149 == 0 && (ip->tos & 3) != 0) {
+		ip->tos |= 3;
+		ip4_hdr_csum_set(ip);
+	}
+	return path->n > 3 && path->n % 67 == 0;
+}
+
 /* A frame is cut on its way, if its sender left that to the device. */
 static void carry(struct wire *to, struct end *from, struct end *receiver, struct rte_mbuf *m)
 {
@@ -103,6 +138,10 @@ static void carry(struct wire *to, struct end *from, struct end *receiver, struc
 	}
 	for (uint16_t i = 0; i < n; i++) {
 		assert_true(cut[i]->pkt_len <= ETH_HDR_LEN + 1500u && to->n < WIRE);
+		if (path != NULL && from == &client && suffers(cut[i])) {
+			rte_pktmbuf_free(cut[i]);
+			continue;
+		}
 		to->pkt[to->n++] = bed_carry(&receiver->bed, cut[i]);
 	}
 }
@@ -139,17 +178,19 @@ static void talk(uint32_t turns, uint32_t step_us)
 
 static int open_with(struct tcp_leave leave)
 {
+	struct tcp_settings set = tcp_settings_default;
 	struct tcp_limits limits = tcp_limits_default;
 	int error;
 
+	set.ecn = path != NULL;
 	limits.connections = 1024;
 	limits.time_waits = 64;
 	now = 1000000;
 	client = (struct end){.ended = -1};
 	server = (struct end){.ended = -1};
 	client.bed.leave = server.bed.leave = leave;
-	bed_open(&client.bed, CLIENT, &tcp_settings_default, &limits);
-	bed_open(&server.bed, SERVER, &tcp_settings_default, &limits);
+	bed_open(&client.bed, CLIENT, &set, &limits);
+	bed_open(&server.bed, SERVER, &set, &limits);
 	tcp_clock(client.bed.t, now);
 	tcp_clock(server.bed.t, now);
 	assert_true(tcp_listen(server.bed.t, 0, 7, 16, &ops, NULL, NULL) >= 0);
@@ -276,6 +317,62 @@ static void carries_uncut_urgent_data(void **state)
 	close_from_client();
 }
 
+/* The last segment that went was too long for somebody. */
+static void shrink_path(uint16_t mtu)
+{
+	const struct said *s = &path->said[path->n - 1];
+
+	for (; s->len < 1000; s--)
+		;
+	assert_true(tcp_icmp(client.bed.t, s->bytes, sizeof(s->bytes), ICMP_TYPE_UNREACH,
+		ICMP_CODE_FRAG_NEEDED, mtu));
+}
+
+/* A life on a bad path: losses, marks, urgent data, a window that closes, a path that shrinks. */
+static void suffer(struct path *over, struct tcp_leave leave)
+{
+	uint64_t goal = 3000000;
+	bool shrunk = false;
+
+	path = over;
+	open_with(leave);
+	talk(100, 100);
+	for (int i = 0; i < 60000 && server.received < goal; i++) {
+		send_bytes(&client, RTE_MIN(goal - client.sent, (uint64_t)200000));
+		if (i == 50)
+			tcp_set_buffers(server.bed.t, server.conn, 40000, 1 << 20);
+		if (!shrunk && client.sent > goal / 2 && path->said[path->n - 1].len > 1000) {
+			shrink_path(1100);
+			shrunk = true;
+		}
+		talk(20, 500);
+	}
+	assert_int_equal(server.received, goal);
+	assert_true(shrunk && client.bed.w->count[COUNT_tcp_retransmits] > 10);
+	assert_true(client.bed.w->count[COUNT_tcp_ecn_reductions] > 0);
+	close_from_client();
+	close_both(NULL);
+	path = NULL;
+}
+
+/* Who leaves the cutting to others says the same, at the same time, as who does not. */
+static void says_the_same_uncut(void **state)
+{
+	struct path *a = calloc(1, sizeof(*a)), *b = calloc(1, sizeof(*b));
+
+	(void)state;
+	assert_true(a != NULL && b != NULL);
+	suffer(a, (struct tcp_leave){0});
+	suffer(b, (struct tcp_leave){.burst = 64000, .sums = true});
+	assert_true(client.cut > 100);
+	assert_int_equal(a->n, b->n);
+	for (uint32_t i = 0; i < a->n; i++)
+		if (memcmp(&a->said[i], &b->said[i], sizeof(a->said[i])) != 0)
+			fail_msg("segment %u", i);
+	free(a);
+	free(b);
+}
+
 static void both_close_at_once(void **state)
 {
 	(void)state;
@@ -303,6 +400,7 @@ int main(void)
 		cmocka_unit_test_setup_teardown(carries_data, open_both, close_both),
 		cmocka_unit_test_setup_teardown(carries_uncut_data, open_uncut, close_both),
 		cmocka_unit_test_setup_teardown(carries_uncut_urgent_data, open_uncut, close_both),
+		cmocka_unit_test(says_the_same_uncut),
 		cmocka_unit_test_setup_teardown(both_close_at_once, open_both, close_both),
 		cmocka_unit_test_setup_teardown(aborts, open_both, close_both),
 	};

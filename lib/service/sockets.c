@@ -85,15 +85,31 @@ static void send_asks(struct socket_service *s)
 	}
 }
 
+/* The worker hears of it by its ring, so that it cannot miss it. */
+static void starve(struct socket_service *s, uint16_t worker)
+{
+	if (s->asks[worker].starved)
+		return;
+	s->asks[worker].starved = true;
+	service_ask(s, worker, &(struct ask){.kind = ASK_STOCK});
+}
+
 struct rte_mbuf *service_buffer(struct socket_service *s, uint16_t worker)
 {
 	struct rte_mbuf *m;
 
 	if (mailbox_take(s->net->worker[worker]->sockets->stock, &m, 1) == 1)
 		return m;
-	s->starved = true;
-	s->asks[worker].ring = true; /* it may sleep */
+	starve(s, worker);
 	return NULL;
+}
+
+bool service_has_buffers(struct socket_service *s, uint16_t worker, uint32_t n)
+{
+	if (mailbox_count(s->net->worker[worker]->sockets->stock) >= n)
+		return true;
+	starve(s, worker);
+	return false;
 }
 
 void service_deadline(struct socket_service *s, uint64_t at_ms)
@@ -103,17 +119,22 @@ void service_deadline(struct socket_service *s, uint64_t at_ms)
 
 /* --- a turn --- */
 
-/* Calls that wait for buffers are tried again: a worker has been busy, or says that it has some. */
-static void feed(struct socket_service *s)
+/* Calls that wait for buffers are tried again; and those that wait for room to send, if it may be.
+ */
+static void feed(struct socket_service *s, uint16_t worker, uint32_t n)
 {
 	struct client *c;
 	struct call *k;
 
-	s->starved = false;
-	TAILQ_FOREACH (c, &s->clients, all)
-		TAILQ_FOREACH (k, &c->calls, next)
+	s->asks[worker].starved = s->asks[worker].barren = n == 0;
+	TAILQ_FOREACH (c, &s->clients, all) {
+		TAILQ_FOREACH (k, &c->calls, next) {
 			if (k->soon && k->r.call == SOCKETS_SEND)
 				sock_changed(k->sock);
+			else if (k->r.call == SOCKETS_POLL)
+				client_changed(c);
+		}
+	}
 }
 
 /* True: there may be more. */
@@ -126,11 +147,12 @@ static bool take_told(struct socket_service *s)
 		struct mailbox *from = s->net->worker[i]->sockets->told;
 		uint32_t n = mailbox_take(from, told, TOLD_BUDGET);
 
-		for (uint32_t k = 0; k < n; k++)
-			if (told[k].what != SEAT_STOCK)
+		for (uint32_t k = 0; k < n; k++) {
+			if (told[k].what == SEAT_STOCK)
+				feed(s, i, told[k].n);
+			else
 				sock_told(s, &told[k]);
-		if (n > 0 && s->starved)
-			feed(s);
+		}
 		if (n > TOLD_BUDGET / 2) /* it may have more to tell, for which there was no room */
 			s->asks[i].ring = true;
 		more |= n == TOLD_BUDGET;
@@ -209,14 +231,19 @@ static bool take_events(struct socket_service *s, int timeout_ms)
 static void wait_for_room(struct socket_service *s)
 {
 	struct pollfd bell = {.fd = s->bell.fd, .events = POLLIN};
-	struct client *c;
 
 	poll(&bell, 1, 1);
 	s->now_ms = monotonic_ms();
-	send_asks(s);
-	if (s->n_overflow == 0)
-		TAILQ_FOREACH (c, &s->clients, all)
-			client_go_on(c);
+}
+
+/* Requests that lie in buffers of ours: no event says that they are there. */
+static void go_on(struct socket_service *s)
+{
+	struct client *c;
+
+	s->held_back = false;
+	TAILQ_FOREACH (c, &s->clients, all)
+		client_go_on(c);
 }
 
 static int sleep_ms(const struct socket_service *s)
@@ -242,6 +269,10 @@ static void turn(struct socket_service *s, bool more)
 	send_asks(s);
 	if (s->n_overflow != 0) {
 		wait_for_room(s);
+		return;
+	}
+	if (s->held_back) {
+		go_on(s);
 		return;
 	}
 	if (more || anything_told(s)) {

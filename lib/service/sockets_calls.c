@@ -415,7 +415,8 @@ static int16_t tcp_ready(const struct sock *s)
 	if (s->urgent && !s->urgent_read)
 		ready |= POLLPRI;
 	if (s->ended || s->shut_wr ||
-		sock_send_room(s) >= RTE_MIN(s->options.tcp.send_buffer / 3 + 1, 65536u))
+		(!s->client->service->asks[s->home].barren &&
+			sock_send_room(s) >= RTE_MIN(s->options.tcp.send_buffer / 3 + 1, 65536u)))
 		ready |= POLLOUT;
 	if (s->ended || (s->shut_wr && (s->fin || s->shut_rd)))
 		ready |= POLLHUP;

@@ -13,8 +13,9 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
-#define IN_FIRST 4096
-#define OUT_MOST (256 << 10)
+#define IN_FIRST  4096
+#define OUT_MOST  (256 << 10)
+#define SOON_MOST 64 /* calls that wait for workers; beyond them nothing is read */
 /* Room for what any call but SOCKETS_RECV and SOCKETS_POLL gives. */
 #define GIVES 256
 
@@ -76,11 +77,21 @@ static void answer_alone(struct client *c, uint32_t id, int32_t result)
 		answer(c, id, result, 0);
 }
 
-static void wait_for(struct client *c, uint32_t events)
+/* Room for answers, or requests, or (its end apart) nothing. */
+static void listen_to(struct client *c)
 {
-	struct epoll_event e = {.events = events, .data.ptr = c};
+	uint32_t reads = c->n_soon < SOON_MOST ? EPOLLIN : 0;
+	struct epoll_event e = {.events = c->stalled ? EPOLLOUT : reads, .data.ptr = c};
 
+	if (e.events == c->events)
+		return;
+	c->events = e.events;
 	epoll_ctl(c->service->epoll, EPOLL_CTL_MOD, c->fd, &e);
+}
+
+static bool is_crowded(const struct client *c)
+{
+	return c->out_end - c->out_at >= OUT_MOST;
 }
 
 void client_flush(struct client *c)
@@ -99,24 +110,36 @@ void client_flush(struct client *c)
 	}
 	if (c->out_at == c->out_end)
 		c->out_at = c->out_end = 0;
-	if (c->stalled != (c->out_end != 0)) {
-		c->stalled = c->out_end != 0;
-		wait_for(c, c->stalled ? EPOLLOUT : EPOLLIN);
+	if (c->stalled && c->out_end == 0) {
+		c->service->held_back = true;
+		if (c->late)
+			client_changed(c);
 	}
+	c->stalled = c->out_end != 0;
+	listen_to(c);
 }
 
 /* --- calls --- */
+
+/* Requests may have waited for it to fall. */
+static void count_soon(struct client *c, int more)
+{
+	if (c->n_soon >= SOON_MOST)
+		c->service->held_back = true;
+	c->n_soon = (uint32_t)((int)c->n_soon + more);
+}
 
 static void drop_call(struct client *c, struct call *k)
 {
 	TAILQ_REMOVE(&c->calls, k, next);
 	c->n_calls--;
+	count_soon(c, -k->soon);
 	free(k);
 }
 
 /*
- * It waits, in memory of its own. What waits for a worker is not refused: of these a socket has no
- * more than one.
+ * It waits, in memory of its own. What waits for a worker is not refused: with many of these the
+ * program is not read from.
  */
 static void park(struct client *c, const struct call *k)
 {
@@ -138,6 +161,7 @@ static void park(struct client *c, const struct call *k)
 		k->sock->asking = kept;
 	TAILQ_INSERT_TAIL(&c->calls, kept, next);
 	c->n_calls++;
+	c->n_soon += kept->soon;
 	if (kept->deadline_ms != UINT64_MAX)
 		service_deadline(c->service, kept->deadline_ms);
 }
@@ -188,17 +212,35 @@ void client_changed(struct client *c)
 	TAILQ_INSERT_TAIL(&c->service->changed, c, change);
 }
 
+/* One that has waited. Returns the next: of those behind it the call may have ended some. */
+static struct call *try_again(struct client *c, struct call *k)
+{
+	bool was_soon = k->soon, done = try_call(c, k);
+	struct call *next = TAILQ_NEXT(k, next);
+
+	count_soon(c, k->soon - was_soon);
+	if (done)
+		drop_call(c, k);
+	return next;
+}
+
 void client_retry(struct client *c)
 {
-	struct call *k = TAILQ_FIRST(&c->calls), *next;
+	struct call *k = TAILQ_FIRST(&c->calls);
+	bool all = c->late;
 
-	for (; k != NULL && !c->dead; k = next) {
-		next = TAILQ_NEXT(k, next);
-		if (k->sock == NULL || k->sock->turn == c->service->turn)
-			if (try_call(c, k)) {
-				next = TAILQ_NEXT(k, next);
-				drop_call(c, k);
-			}
+	c->late = false;
+	while (k != NULL && !c->dead) {
+		if (is_crowded(c))
+			client_flush(c);
+		if (is_crowded(c)) {
+			c->late = true;
+			return;
+		}
+		if (all || k->sock == NULL || k->sock->turn == c->service->turn)
+			k = try_again(c, k);
+		else
+			k = TAILQ_NEXT(k, next);
 	}
 }
 
@@ -215,10 +257,7 @@ void client_expire(struct client *c)
 		}
 		k->may_wait = false;
 		k->deadline_ms = UINT64_MAX;
-		if (try_call(c, k)) {
-			next = TAILQ_NEXT(k, next);
-			drop_call(c, k);
-		}
+		next = try_again(c, k);
 	}
 }
 
@@ -277,7 +316,8 @@ void client_go_on(struct client *c)
 {
 	struct socket_service *s = c->service;
 
-	while (!c->dead && !c->stalled && s->n_overflow == 0 && c->in_end - c->in_at > 0) {
+	while (!c->dead && !c->stalled && s->n_overflow == 0 && c->n_soon < SOON_MOST &&
+		c->in_end - c->in_at > 0) {
 		uint32_t have = c->in_end - c->in_at;
 		int need = sockets_request_check(c->in + c->in_at, have);
 		struct sockets_request r;
@@ -294,11 +334,13 @@ void client_go_on(struct client *c)
 		memcpy(&r, c->in + at, sizeof(r));
 		c->in_at += r.length;
 		begin(c, c->in + at, &r);
-		if (c->out_end - c->out_at >= OUT_MOST)
+		if (is_crowded(c))
 			client_flush(c);
 	}
 	if (c->in_at == c->in_end)
 		c->in_at = c->in_end = 0;
+	else if (s->n_overflow != 0)
+		s->held_back = true;
 	client_flush(c);
 }
 
@@ -323,10 +365,9 @@ void client_event(struct client *c, uint32_t events)
 		return;
 	if (c->stalled && (events & EPOLLOUT)) {
 		client_flush(c);
-		client_go_on(c);
 		return;
 	}
-	if (events & EPOLLIN)
+	if ((events & EPOLLIN) && c->n_soon < SOON_MOST)
 		readable(c);
 	else if (events & (EPOLLHUP | EPOLLERR))
 		c->dead = c->service->any_dead = true;
@@ -349,6 +390,7 @@ void client_new(struct socket_service *s, int fd)
 	}
 	c->service = s;
 	c->fd = fd;
+	c->events = e.events;
 	c->in_room = IN_FIRST;
 	TAILQ_INIT(&c->socks);
 	TAILQ_INIT(&c->calls);

@@ -226,6 +226,14 @@ static uint8_t send_flags(const struct call *k, bool is_last)
 			 (k->r.flags & MSG_OOB ? TCP_SEND_URGENT : 0));
 }
 
+/* It will not be long, or it may be. */
+static int32_t no_buffers(const struct sock *s, const struct call *k)
+{
+	if (k->may_wait || !s->client->service->asks[s->home].barren)
+		return CALL_SOON;
+	return k->step != 0 && !s->is_udp ? (int32_t)k->step : -EAGAIN;
+}
+
 static int32_t send_tcp(struct sock *s, struct call *k, const char *data, uint32_t size)
 {
 	while (k->step < size) {
@@ -236,7 +244,7 @@ static int32_t send_tcp(struct sock *s, struct call *k, const char *data, uint32
 			return k->step != 0 && !k->may_wait ? (int32_t)k->step : call_wait(k);
 		a.m = copy_in(s->client->service, s->home, data + k->step, &n);
 		if (a.m == NULL)
-			return CALL_SOON;
+			return no_buffers(s, k);
 		k->step += n;
 		s->unacked += n;
 		a.flags = send_flags(k, k->step == size);
@@ -278,14 +286,10 @@ static int32_t send_udp(
 	rc = call_autobind(s, k);
 	if (rc != 0)
 		return rc;
+	/* a part is no datagram */
+	if (!service_has_buffers(service, s->home, size / service->net->limits.mbuf_size + 1))
+		return no_buffers(s, k);
 	a.m = copy_in(service, s->home, data, &n);
-	if (a.m == NULL)
-		return CALL_SOON;
-	if (n < size) { /* a part is no datagram */
-		service_ask(service, s->home, &(struct ask){.kind = ASK_TAKEN, .m = a.m});
-		service->starved = true;
-		return CALL_SOON;
-	}
 	a.addr = s->addr;
 	a.port = s->port;
 	a.remote = to.addr;

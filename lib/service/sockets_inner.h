@@ -134,9 +134,10 @@ struct client {
 	TAILQ_ENTRY(client) change;
 	struct socket_service *service;
 	int fd;
-	bool changed; /* on the list of those with calls to try again */
-	bool dead;    /* ended at the end of the turn */
-	bool stalled; /* does not take its answers: no more requests meanwhile */
+	bool changed;	 /* on the list of those with calls to try again */
+	bool dead;	 /* ended at the end of the turn */
+	bool stalled;	 /* does not take its answers: no more requests meanwhile */
+	uint32_t events; /* that epoll tells of */
 
 	struct sock **sock; /* by number */
 	uint32_t n_numbers;
@@ -144,6 +145,8 @@ struct client {
 	struct socks socks;
 	struct calls calls; /* that wait, in order */
 	uint32_t n_calls;
+	uint32_t n_soon; /* of these, those that wait for a worker */
+	bool late;	 /* calls were not tried again, for want of room for what they give */
 
 	char *in;
 	uint32_t in_at; /* read from here */
@@ -163,7 +166,9 @@ struct asks {
 	uint32_t first;
 	uint32_t n;
 	uint32_t room;
-	bool ring; /* the worker's bell */
+	bool ring;    /* the worker's bell */
+	bool starved; /* its buffers were too few; it was asked for more */
+	bool barren;  /* it has said that it has none */
 };
 
 struct socket_service {
@@ -185,7 +190,7 @@ struct socket_service {
 	uint32_t n_clients;
 	uint32_t n_seats;    /* that are not gone */
 	uint32_t n_overflow; /* asks in `asks`: no more requests are read meanwhile */
-	bool starved;	     /* a call waits for buffers */
+	bool held_back;	     /* what kept requests from being gone on with may be over */
 	bool any_dead;
 	uint16_t next_worker;
 	uint16_t next_port;
@@ -196,8 +201,10 @@ struct socket_service {
 /* --- sockets.c --- */
 
 void service_ask(struct socket_service *s, uint16_t worker, const struct ask *a);
-/* An empty buffer for that worker; NULL: none now, SEAT_STOCK will come. */
+/* An empty buffer of that worker's; NULL: none now, calls are tried again when there are. */
 struct rte_mbuf *service_buffer(struct socket_service *s, uint16_t worker);
+/* Whether there are as many; as above if not. */
+bool service_has_buffers(struct socket_service *s, uint16_t worker, uint32_t n);
 /* Calls are looked at when it is over, at the latest. */
 void service_deadline(struct socket_service *s, uint64_t at_ms);
 

@@ -18,6 +18,7 @@
 
 #define SOCKETS_RING  4096 /* messages between the thread and a worker, each way */
 #define SOCKETS_STOCK 512  /* empty buffers that wait for the thread */
+#define STOCK_LEAST   128  /* of these, before it hears that there are some: any one call's */
 
 struct sock;
 
@@ -35,6 +36,7 @@ enum ask_kind {
 	ASK_AIM_UDP,  /* from remote alone; 0: any -> SEAT_READY */
 	ASK_SEND_UDP, /* m, from addr (0: by the route) to remote; options' ttl and tos */
 	ASK_CLOSE,    /* flags: ASK_ABORT -> SEAT_GONE */
+	ASK_STOCK,    /* no seat: of buffers there are too few -> SEAT_STOCK, once or twice */
 };
 #define ASK_ABORT 1
 
@@ -71,7 +73,7 @@ enum {
 	SEAT_GONE = 512,	 /* the last */
 	SEAT_DATAGRAM = 1024,	 /* m: its data (NULL: none), from addr:port */
 	SEAT_UNREACHABLE = 2048, /* UDP: an ICMP error, or no route: error */
-	SEAT_STOCK = 4096,	 /* no seat: there are buffers again */
+	SEAT_STOCK = 4096,	 /* no seat: n buffers are there; 0: none are to be had, wait */
 };
 
 /* A worker to the thread. */
@@ -95,6 +97,7 @@ struct seat {
 	bool is_udp;	    /* in the table of ports */
 	bool listed;	    /* has something to tell */
 	uint8_t send_flags; /* of what waits */
+	bool shuts;	    /* after that */
 	struct seat *next;  /* on the list of those that tell */
 	struct seat *on_port;
 	struct rte_mbuf *in; /* came, not told yet */
@@ -136,6 +139,8 @@ struct sockets_end {
 	struct seat *first; /* those that have something to tell */
 	struct seat *last;
 	bool ring;     /* something was told that is in no seat */
+	bool starved;  /* the thread waits for buffers */
+	bool barren;   /* and knows that there are none */
 	uint32_t held; /* buffers that the thread has, but for the stock */
 	uint32_t held_most;
 	struct seat *by_port[1024]; /* UDP, by the low bits of the port */

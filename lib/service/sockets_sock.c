@@ -202,6 +202,7 @@ void sock_leave(struct sock *s, bool abort)
 	s->n_seats = 0;
 	s->awaited = 0;
 	s->asking = NULL;
+	s->info_asked = s->info_there = false;
 }
 
 void sock_end(struct sock *s, bool abort)
@@ -314,6 +315,9 @@ static void take_child(struct socket_service *service, struct seat *seat)
 	if (s == NULL || s->seat == NULL) {
 		if (s != NULL)
 			sock_end(s, true);
+		if (p != NULL) /* its place in the backlog is free again */
+			service_ask(service, seat->worker,
+				&(struct ask){.kind = ASK_ACCEPTED, .seat = seat->parent});
 		release(service, seat, true);
 		return;
 	}

@@ -101,6 +101,18 @@ static void on_connect(struct tcp *t, struct tcp_conn *c)
 	seat_tell(end_of(t), tcp_user(c), SEAT_OPEN);
 }
 
+/* We end it, for want of memory. */
+static void give_up(struct tcp *t, struct seat *s)
+{
+	struct tcp_conn *c = s->conn;
+
+	tcp_worker(t)->count[COUNT_tcp_no_memory]++;
+	s->conn = NULL;
+	s->told.error = ENOBUFS;
+	seat_tell(end_of(t), s, SEAT_END);
+	tcp_abort(t, c);
+}
+
 /*
  * The thread holds buffers until programs read. What all of them hold is bounded: who does not
  * read while there is no room any more loses his connection.
@@ -111,12 +123,8 @@ static void on_data(struct tcp *t, struct tcp_conn *c, struct rte_mbuf *m)
 	struct seat *s = tcp_user(c);
 
 	if (e->held + m->nb_segs > e->held_most) {
-		tcp_worker(t)->count[COUNT_tcp_no_memory]++;
 		rte_pktmbuf_free(m);
-		s->conn = NULL;
-		s->told.error = ENOBUFS;
-		seat_tell(e, s, SEAT_END);
-		tcp_abort(t, c);
+		give_up(t, s);
 		return;
 	}
 	e->held += m->nb_segs;
@@ -232,10 +240,12 @@ static void send_data(struct worker *w, struct seat *s, const struct ask *a)
 		rte_pktmbuf_free(a->m);
 	} else if (s->out != NULL || !send_now(w, s, a->m, a->flags)) {
 		/* behind what waits; chains are joined, since what waits is sent at once */
-		if (s->out == NULL)
+		if (s->out == NULL) {
 			s->out = a->m;
-		else if (rte_pktmbuf_chain(s->out, a->m) != 0)
-			rte_pktmbuf_free(a->m); /* not reached: the send buffer is smaller */
+		} else if (rte_pktmbuf_chain(s->out, a->m) != 0) {
+			rte_pktmbuf_free(a->m); /* a chain has 65,535 buffers at the most */
+			give_up(w->stack, s);
+		}
 		s->send_flags = a->flags;
 		seat_tell(w->sockets, s, 0);
 	}
@@ -248,6 +258,8 @@ static bool still_waits(struct worker *w, struct seat *s)
 		return true;
 	if (s->conn == NULL)
 		rte_pktmbuf_free(s->out);
+	else if (s->shuts)
+		tcp_shutdown(w->stack, s->conn);
 	s->out = NULL;
 	w->tcp_waits = true;
 	return false;
@@ -348,7 +360,8 @@ static void carry_out(struct worker *w, const struct ask *a)
 		taken(w, a);
 		return;
 	case ASK_SHUTDOWN:
-		if (s->conn != NULL)
+		s->shuts = true;
+		if (s->conn != NULL && s->out == NULL)
 			tcp_shutdown(w->stack, s->conn);
 		return;
 	case ASK_SET:
@@ -373,28 +386,41 @@ static void carry_out(struct worker *w, const struct ask *a)
 	case ASK_CLOSE:
 		close_seat(w, s, a->flags & ASK_ABORT);
 		return;
+	case ASK_STOCK:
+		w->sockets->starved = true;
+		return;
 	}
 }
 
-/* Empty buffers for the thread, as many as there is room for. */
+/*
+ * Empty buffers for the thread, as many as there is room for; but an eighth of all buffers is for
+ * packets, whatever programs want to send.
+ */
 static void stock_up(struct worker *w)
 {
 	struct sockets_end *e = w->sockets;
-	uint32_t have = mailbox_count(e->stock), n = 0;
+	uint32_t have = mailbox_count(e->stock);
 	struct rte_mbuf *m[64];
 
-	while (have + n + RTE_DIM(m) < SOCKETS_STOCK &&
+	while (have + RTE_DIM(m) < SOCKETS_STOCK &&
+		rte_mempool_avail_count(w->pool) > w->net->limits.mbufs / 8 &&
 		rte_pktmbuf_alloc_bulk(w->pool, m, RTE_DIM(m)) == 0) {
 		for (uint32_t i = 0; i < RTE_DIM(m); i++)
 			mailbox_post(e->stock, &m[i]);
-		n += RTE_DIM(m);
+		have += RTE_DIM(m);
 	}
-	if (n != 0 && have < RTE_DIM(m)) {
-		const struct tell t = {.what = SEAT_STOCK};
+}
 
-		if (mailbox_post(e->told, &t))
-			bell_ring(e->thread);
-	}
+/* The thread waits: that there are buffers, or (once) that there are none. */
+static void tell_stock(struct sockets_end *e)
+{
+	uint32_t have = mailbox_count(e->stock);
+	const struct tell t = {.what = SEAT_STOCK, .n = have < STOCK_LEAST ? 0 : have};
+
+	if ((t.n == 0 && e->barren) || !mailbox_post(e->told, &t))
+		return;
+	bell_ring(e->thread);
+	e->starved = e->barren = t.n == 0;
 }
 
 uint32_t stage_sockets(struct worker *w)
@@ -410,14 +436,21 @@ uint32_t stage_sockets(struct worker *w)
 	}
 	for (uint32_t i = 0; i < n; i++)
 		carry_out(w, &asked[i]);
+	if (e->first != NULL) /* there was no room to tell: the pass goes on, to try again */
+		w->tcp_waits = true;
 	if (mailbox_count(e->stock) < SOCKETS_STOCK / 2)
 		stock_up(w);
+	if (e->starved)
+		tell_stock(e);
 	return n;
 }
 
 /* --- telling --- */
 
-/* After SEAT_GONE the seat is the thread's, which frees it. */
+/*
+ * Once it is posted the seat may be another's: after SEAT_GONE the thread frees it, and one that
+ * EXDEV sends elsewhere is the other worker's.
+ */
 static bool tell_one(struct sockets_end *e, struct seat *s)
 {
 	struct tell t = s->told;
@@ -426,13 +459,13 @@ static bool tell_one(struct sockets_end *e, struct seat *s)
 	t.m = s->in;
 	t.addr = s->local;
 	t.port = s->local_port;
-	if (!mailbox_post(e->told, &t))
-		return false;
-	if (t.what & SEAT_GONE)
-		return true;
 	s->in = NULL;
 	s->told = (struct tell){0};
-	return true;
+	if (mailbox_post(e->told, &t))
+		return true;
+	s->in = t.m;
+	s->told = t;
+	return false;
 }
 
 void sockets_tell(struct worker *w)

@@ -67,6 +67,7 @@ struct service_host {
 	uint32_t n;
 	uint32_t room;
 	struct open_listener *list;
+	bool wants; /* something listed is not open */
 	struct http_host *http;
 	uint64_t told_ms; /* when unix_s was read */
 	int64_t unix_s;
@@ -391,6 +392,7 @@ static void close_others(struct worker *w, struct service_host *h, const struct 
 	h->n = kept;
 }
 
+/* A program's socket may have the port, or there may be no memory: again later. */
 static void open_new(struct worker *w, struct service_host *h, const struct service_table *t,
 	const struct endpoint *e)
 {
@@ -410,21 +412,31 @@ static void open_new(struct worker *w, struct service_host *h, const struct serv
 		h->list[h->n++] = (struct open_listener){*e, listener, site};
 		return;
 	}
-	w->count[COUNT_tcp_no_memory]++;
+	h->wants = true;
+	w->count[COUNT_tcp_no_memory] += listener != -EADDRINUSE;
 	if (site != NULL)
 		http_site_close(site);
 }
 
-/* Once a second of the pass's clock; the date that answers bear is the system's. */
-static void tell_time(struct worker *w, struct service_host *h)
+/* Once a second of the pass's clock (true); the date that answers bear is the system's. */
+static bool tell_time(struct worker *w, struct service_host *h)
 {
 	uint64_t ms = clock_to_ms(w->now);
+	bool is_next = ms - h->told_ms >= 1000;
 
-	if (ms - h->told_ms >= 1000) {
+	if (is_next) {
 		h->told_ms = ms;
 		h->unix_s = time(NULL);
 	}
 	http_clock(h->http, ms, h->unix_s);
+	return is_next;
+}
+
+static void open_all(struct worker *w, struct service_host *h, const struct service_table *t)
+{
+	h->wants = false;
+	for (uint32_t i = 0; i < t->n; i++)
+		open_new(w, h, t, &t->list[i]);
 }
 
 void service_sync(struct worker *w)
@@ -432,10 +444,15 @@ void service_sync(struct worker *w)
 	const struct service_table *t =
 		atomic_load_explicit(&w->net->services, memory_order_acquire);
 	struct service_host *h = w->host;
+	bool is_next = tell_time(w, h);
 
-	tell_time(w, h);
-	if (t == NULL || t->number == h->number)
+	if (t == NULL)
 		return;
+	if (t->number == h->number) {
+		if (h->wants && is_next)
+			open_all(w, h, t);
+		return;
+	}
 	if (t->n > h->room) {
 		struct open_listener *more = realloc(h->list, t->n * sizeof(*more));
 
@@ -450,6 +467,5 @@ void service_sync(struct worker *w)
 	tcp_configure(w->stack, &t->tcp);
 	http_configure(h->http, &t->http);
 	close_others(w, h, t);
-	for (uint32_t i = 0; i < t->n; i++)
-		open_new(w, h, t, &t->list[i]);
+	open_all(w, h, t);
 }

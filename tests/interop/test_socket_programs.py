@@ -18,7 +18,7 @@ MRNC = lab.BUILD / "app/mrnc"
 
 
 def mrnc(host, *words, **options):
-    return subprocess.Popen([MRNC, "-S", host.path, *map(str, words)], stdin=subprocess.PIPE,
+    return subprocess.Popen([MRNC, "-S", host.sockets, *map(str, words)], stdin=subprocess.PIPE,
                             stdout=subprocess.PIPE, stderr=subprocess.PIPE, **options)
 
 
@@ -94,7 +94,7 @@ def test_killed(host, mr, kernel, pair, call):
     before = {c["local"] for c in connections(host)}
     victim = subprocess.Popen(
         [sys.executable, "-B", "-c", VICTIM.format(tests=str(lab.TOP / "tests"),
-                                                   path=str(host.path), code=code)],
+                                                   path=str(host.sockets), code=code)],
         stdout=subprocess.PIPE)
     assert victim.stdout.readline() == b"\n"
     if call not in ("accept", "connect"):
@@ -122,7 +122,7 @@ def test_a_thousand_programs(host, kernel):
     """Each has a connection; all of them are echoed; then all are gone at once."""
     listener = kernel(listening=True)
     listener.listen(1024)
-    programs = [mrs.Raw(host.path) for _ in range(1000)]
+    programs = [mrs.Raw(host.sockets) for _ in range(1000)]
     where = mrs.raw_name(*listener.getsockname())
     for p in programs:
         p.send("socket", flags=socket.SOCK_STREAM)
@@ -164,7 +164,7 @@ GARBAGE = {
 def test_garbage(host, kernel, name):
     """An error, the end, and all of it is aborted."""
     listener = kernel(listening=True)
-    p = mrs.Raw(host.path)
+    p = mrs.Raw(host.sockets)
     assert p.ask("socket", flags=socket.SOCK_STREAM)[0] == 0
     assert p.ask("connect", 0, args=mrs.raw_name(*listener.getsockname()))[0] == 0
     theirs, _ = listener.accept()
@@ -177,7 +177,7 @@ def test_garbage(host, kernel, name):
 
 
 def test_half_a_request_is_waited_for(host):
-    p = mrs.Raw(host.path)
+    p = mrs.Raw(host.sockets)
     whole = mrs.request("socket", flags=socket.SOCK_STREAM)
     p.stream.sendall(whole[:10])
     p.stream.sendall(whole[10:])
@@ -186,7 +186,7 @@ def test_half_a_request_is_waited_for(host):
 
 
 def test_calls_on_what_is_no_socket(host):
-    p = mrs.Raw(host.path)
+    p = mrs.Raw(host.sockets)
     for call in "bind", "connect":
         assert p.ask(call, 5, args=bytes(8))[0] == -errno.EBADF
     for number in -1, 0, 1 << 30:
@@ -197,7 +197,7 @@ def test_calls_on_what_is_no_socket(host):
 
 def test_too_many_calls_wait(host, kernel):
     listener = kernel(listening=True)
-    p = mrs.Raw(host.path)
+    p = mrs.Raw(host.sockets)
     p.ask("socket", flags=socket.SOCK_STREAM)
     p.ask("connect", 0, args=mrs.raw_name(*listener.getsockname()))
     idents = [p.send("recv", 0, args=struct.pack("=I", 1)) for _ in range(1025)]
@@ -207,7 +207,7 @@ def test_too_many_calls_wait(host, kernel):
 
 def test_answers_that_nobody_takes(host, mr, pair):
     """A program that only asks is not listened to for ever, and hurts nobody."""
-    p = mrs.Raw(host.path)
+    p = mrs.Raw(host.sockets)
     p.ask("socket", flags=socket.SOCK_STREAM)
     p.stream.setblocking(False)
     one = mrs.request("getopt", flags=1) * 100
@@ -220,6 +220,32 @@ def test_answers_that_nobody_takes(host, mr, pair):
     ours.send(b"unhurt")
     assert theirs.recv(10) == b"unhurt"
     p.close()
+
+
+def test_a_service_gets_its_port_when_the_socket_goes(host, mr, kernel):
+    """Configured while a program listens there, it waits for the port."""
+    listener = mr.socket().bind("0.0.0.0", 6200).listen()
+    host.apply({"services": {"late": {"kind": "tcp-echo", "listen": "0.0.0.0:6200"}}})
+    theirs = kernel()
+    theirs.connect((US, 6200))
+    ours, _ = listener.accept()
+    ours.send(b"the program's")
+    assert theirs.recv(100) == b"the program's"
+    ours.close()
+    listener.close()
+
+    def echoes():
+        try:
+            s = kernel()
+            s.connect((US, 6200))
+            s.sendall(b"the service's")
+            return s.recv(100) == b"the service's"
+        except ConnectionError:
+            return False
+
+    for _ in range(8):  # whichever worker it comes to
+        host.wait_until(echoes, 20, "the service listens")
+    host.apply({})
 
 
 def test_nothing_is_left(host):

@@ -21,7 +21,7 @@ def host(request, tmp_path_factory):
         "services": {"echo": {"kind": "tcp-echo", "listen": f"0.0.0.0:{ECHO}"},
                      "uecho": {"kind": "udp-echo", "listen": f"0.0.0.0:{ECHO}"}}},
         introduce=False)
-    router.path = path
+    router.sockets = path
     for port in router.ports.values():
         port.become_host()
     yield router
@@ -30,7 +30,7 @@ def host(request, tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def mr(host):
-    return mrs.Library(host.path)
+    return mrs.Library(host.sockets)
 
 
 @pytest.fixture

@@ -19,8 +19,8 @@ static uint32_t patience_ms(const struct tcp *t, const struct tcp_conn *c)
 {
 	uint32_t ms = c->user_timeout != 0 ? c->user_timeout : t->set.r2_ms;
 
-	if (c->state == TCP_SYN_SENT)
-		return t->set.syn_r2_ms;
+	if (c->state == TCP_SYN_SENT) /* the three minutes (MUST-23) are who says nothing's */
+		return c->user_timeout != 0 ? c->user_timeout : t->set.syn_r2_ms;
 	/* nobody waits for an orphan, whatever was asked for when somebody did */
 	return c->wants & WANT_NOTHING ? RTE_MIN(ms, (uint32_t)ORPHAN_R2_MS) : ms;
 }

@@ -87,7 +87,8 @@ struct tcp_options {
 	uint32_t send_buffer;	 /* bytes that tcp_send() takes before they are acknowledged */
 	/*
 	 * unacknowledged for so long, at most 19 h, ends it (RFC 5482), whether or not the peer
-	 * answers probes of its closed window; 0: only R2, which such answers put off for ever
+	 * answers probes of its closed window, and our SYN, too; 0: only R2, which such answers put
+	 * off for ever
 	 */
 	uint32_t user_timeout_ms;
 	/*

@@ -46,6 +46,8 @@ static struct {
 static void forked(void)
 {
 	link_.over = true;
+	if (link_.fd >= 0)
+		close(link_.fd); /* or it would outlive the parent */
 	link_.fd = -1;
 }
 

@@ -118,6 +118,22 @@ def test_killed(host, mr, kernel, pair, call):
     assert theirs.recv(10) == b"unhurt"
 
 
+def test_killed_with_a_child_left(host, kernel):
+    """A child that goes on does not keep its parent's sockets."""
+    listener = kernel(listening=True)
+    code = f"import os\ns.connect({PEER!r}, {listener.getsockname()[1]})\n" \
+        "if os.fork() == 0: sys.stdin.read(); os._exit(0)\nprint(flush=True); s.recv(1)"
+    with subprocess.Popen(
+            [sys.executable, "-B", "-c", VICTIM.format(tests=str(lab.TOP / "tests"),
+                                                       path=str(host.sockets), code=code)],
+            stdin=subprocess.PIPE, stdout=subprocess.PIPE) as victim:
+        assert victim.stdout.readline() == b"\n"
+        theirs, _ = listener.accept()
+        victim.send_signal(signal.SIGKILL)
+        with pytest.raises(ConnectionResetError):
+            theirs.recv(1)
+
+
 def test_a_thousand_programs(host, kernel):
     """Each has a connection; all of them are echoed; then all are gone at once."""
     listener = kernel(listening=True)

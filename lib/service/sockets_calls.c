@@ -131,8 +131,8 @@ int32_t call_autobind(struct sock *s, struct call *k)
 {
 	if (s->asking == k)
 		return bind_done(s, k, 0, true);
-	if (s->asking != NULL)
-		return -EALREADY;
+	if (s->asking != NULL) /* another thread's call is at it */
+		return CALL_SOON;
 	if (s->bound)
 		return 0;
 	return ask_bind(s, k, 0, sock_free_port(s, 0));
@@ -260,9 +260,10 @@ static int32_t connect_done(struct sock *s, const struct call *k)
 		s->failed = false;
 		return -(s->error != 0 ? sock_take_error(s) : ECONNABORTED);
 	}
-	if (s->state == SOCK_OPEN)
-		return 0;
-	return k->may_wait ? CALL_WAITS : -EINPROGRESS;
+	if (s->state != SOCK_OPEN)
+		return k->may_wait ? CALL_WAITS : -EINPROGRESS;
+	s->agreed = true;
+	return 0;
 }
 
 static int32_t connect_tcp(struct sock *s, struct call *k, const struct sockets_name *to)
@@ -282,7 +283,7 @@ static int32_t connect_tcp(struct sock *s, struct call *k, const struct sockets_
 		k->step = 2;
 		return CALL_WAITS;
 	}
-	if (s->failed)
+	if (s->failed || (s->state == SOCK_OPEN && !s->agreed))
 		return connect_done(s, k);
 	if (s->state != SOCK_NEW)
 		return -EISCONN;
@@ -331,6 +332,19 @@ static int32_t call_connect(struct client *c, struct call *k, struct reply *r)
 
 /* --- shutdown, close --- */
 
+/* It listens no more; calls that accept hear EINVAL. */
+static int32_t stop_listening(struct sock *s)
+{
+	struct sock *child;
+
+	while ((child = TAILQ_FIRST(&s->children)) != NULL)
+		sock_end(child, true);
+	sock_leave(s, true);
+	s->state = SOCK_NEW;
+	sock_changed(s);
+	return sock_sit(s, false);
+}
+
 static int32_t call_shutdown(struct client *c, struct call *k, struct reply *r)
 {
 	struct sock *s = k->sock;
@@ -339,6 +353,8 @@ static int32_t call_shutdown(struct client *c, struct call *k, struct reply *r)
 	(void)r;
 	if (k->r.flags > SHUT_RDWR)
 		return -EINVAL;
+	if (s->state == SOCK_LISTENS && k->r.flags != SHUT_WR)
+		return stop_listening(s);
 	if (s->is_udp ? s->remote == 0 : s->state != SOCK_OPEN || s->ended)
 		return -ENOTCONN;
 	if (k->r.flags != SHUT_WR)
@@ -369,7 +385,7 @@ static int32_t call_close(struct client *c, struct call *k, struct reply *r)
 			s->unread == 0) {
 			if (!s->shut_wr)
 				sock_ask(s, &(struct ask){.kind = ASK_SHUTDOWN});
-			k->may_wait = true;
+			k->may_wait = c->n_calls < c->service->conf.calls;
 			k->deadline_ms = c->service->now_ms + (uint64_t)s->linger * 1000;
 		}
 	}
@@ -405,7 +421,7 @@ static int16_t tcp_ready(const struct sock *s)
 	if (s->state == SOCK_LISTENS)
 		return TAILQ_EMPTY(&s->children) ? 0 : POLLIN;
 	if (s->state == SOCK_NEW)
-		return s->failed ? POLLIN | POLLOUT | POLLHUP | POLLERR : POLLOUT | POLLHUP;
+		return (int16_t)(POLLOUT | POLLHUP | (s->failed ? POLLIN | POLLRDHUP : 0));
 	if (s->state == SOCK_CONNECTING)
 		return 0;
 	if (sock_readable(s) != 0 || s->fin || s->shut_rd)

@@ -87,9 +87,11 @@ static int32_t recv_urgent(struct sock *s, bool peek, char *to)
 /* Nothing is there to be read. */
 static int32_t recv_nothing(struct sock *s, const struct call *k)
 {
+	if (s->eof)
+		return 0;
 	if (s->error != 0)
 		return -sock_take_error(s);
-	if (s->fin || s->shut_rd)
+	if (s->fin || s->shut_rd || s->failed)
 		return 0;
 	return s->state == SOCK_NEW || s->state == SOCK_LISTENS ? -ENOTCONN : call_wait(k);
 }

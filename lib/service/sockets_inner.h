@@ -72,8 +72,10 @@ struct sock {
 	bool is_udp;
 	bool bound;  /* in the table of ports */
 	bool failed; /* a connection could not be opened, and connect() has not said so */
-	bool fin;
-	bool ended; /* the connection is no more */
+	bool fin;    /* nothing more will come */
+	bool eof;    /* since the peer said so */
+	bool agreed; /* connect() has said that it is connected, as it does once */
+	bool ended;  /* the connection is no more */
 	bool shut_rd;
 	bool shut_wr;
 	bool reuse;

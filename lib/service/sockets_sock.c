@@ -326,6 +326,7 @@ static void take_child(struct socket_service *service, struct seat *seat)
 	s->home = seat->worker;
 	seat->sock = s;
 	s->state = SOCK_OPEN;
+	s->agreed = true;
 	s->addr = seat->local;
 	s->port = seat->local_port;
 	s->remote = seat->peer;
@@ -376,8 +377,8 @@ static void take_end(struct sock *s, int error)
 	s->ended = true;
 	s->fin = true;
 	s->unacked = 0;
-	if (error != 0)
-		s->error = error;
+	if (error != 0) /* in CLOSE_WAIT a reset is told to who writes */
+		s->error = error == ECONNRESET && s->eof && !s->shut_wr ? EPIPE : error;
 }
 
 static void take_connection(struct sock *s, const struct tell *t)
@@ -391,7 +392,7 @@ static void take_connection(struct sock *s, const struct tell *t)
 	if (t->what & SEAT_URGENT)
 		take_mark(s, t->mark);
 	if (t->what & SEAT_FIN)
-		s->fin = true;
+		s->fin = s->eof = true;
 	if (t->what & SEAT_INFO)
 		s->info_there = true;
 	if (t->what & SEAT_UNREACHABLE)

@@ -405,6 +405,55 @@ static void answers_that_nobody_takes_are_bounded(void **state)
 	close(other);
 }
 
+/* While the port of a datagram socket is being opened for one call, another waits for it. */
+static void calls_on_a_port_that_is_being_opened_wait(void **state)
+{
+	const struct sockets_name to = {0xc6120001, 9, 0};
+	struct ask a;
+
+	(void)state;
+	ask((struct sockets_request){.call = SOCKETS_SOCKET, .flags = SOCK_DGRAM}, NULL, 0);
+	assert_int_equal(result(), 0);
+	stock(STOCK_LEAST);
+	for (uint32_t i = 0; i < 2; i++)
+		ask((struct sockets_request){.call = SOCKETS_SEND, .timeout_ms = -1}, &to,
+			sizeof(to));
+	settle();
+	a = asked(ASK_OPEN_UDP);
+	tell((struct tell){.seat = a.seat, .what = SEAT_READY});
+	for (uint32_t i = 0; i < 2; i++) {
+		assert_int_equal(result(), 0);
+		rte_pktmbuf_free(asked(ASK_SEND_UDP).m);
+	}
+}
+
+/* close() that could linger, but for the number of calls that wait, ends the socket all the same.
+ */
+static void a_close_too_many_does_not_linger(void **state)
+{
+	const struct sockets_recv one = {1};
+	const int32_t linger = 3600;
+
+	(void)state;
+	connected();
+	stock(STOCK_LEAST);
+	send_bytes(100, -1);
+	rte_pktmbuf_free(asked(ASK_SEND).m);
+	assert_int_equal(result(), 100);
+	ask((struct sockets_request){.call = SOCKETS_SETOPT, .flags = SOCKETS_LINGER}, &linger,
+		sizeof(linger));
+	assert_int_equal(result(), 0);
+	ask((struct sockets_request){.call = SOCKETS_SOCKET, .flags = SOCK_DGRAM}, NULL, 0);
+	assert_int_equal(result(), 1);
+	for (uint32_t i = 0; i < conf.calls; i++)
+		ask((struct sockets_request){.call = SOCKETS_RECV, .socket = 1, .timeout_ms = -1},
+			&one, sizeof(one));
+	ask((struct sockets_request){.call = SOCKETS_CLOSE, .timeout_ms = -1}, NULL, 0);
+	assert_int_equal(result(), 0);
+	asked(ASK_SHUTDOWN);
+	tell((struct tell){.seat = asked(ASK_CLOSE).seat, .what = SEAT_GONE});
+}
+
 #define CASE(f) cmocka_unit_test_setup_teardown(f, setup, teardown)
 
 int main(void)
@@ -414,6 +463,8 @@ int main(void)
 		CASE(a_refused_child_leaves_the_backlog),
 		CASE(sends_wait_for_buffers),
 		CASE(a_datagram_takes_all_or_nothing),
+		CASE(calls_on_a_port_that_is_being_opened_wait),
+		CASE(a_close_too_many_does_not_linger),
 		CASE(calls_that_wait_for_workers_are_bounded),
 		CASE(answers_that_nobody_takes_are_bounded),
 	};

@@ -34,6 +34,21 @@ static void finish_piece(struct rte_mbuf *m)
 	m->port = PKT_ORIGIN;
 }
 
+/*
+ * rte_gso refers to a first buffer of headers alone as to data, of which it has none. Devices take
+ * no empty buffers: virtio's stop for good.
+ */
+static void drop_empty(struct rte_mbuf *m)
+{
+	struct rte_mbuf *empty = m->next;
+
+	if (empty == NULL || empty->data_len != 0)
+		return;
+	m->next = empty->next;
+	m->nb_segs--;
+	rte_pktmbuf_free_seg(empty);
+}
+
 uint16_t gso_cut(struct worker *w, struct rte_mbuf *m, struct rte_mbuf *out[GSO_MAX])
 {
 	const struct rte_gso_ctx context = {.direct_pool = w->pool,
@@ -52,7 +67,9 @@ uint16_t gso_cut(struct worker *w, struct rte_mbuf *m, struct rte_mbuf *out[GSO_
 		rte_pktmbuf_free(m); /* the segments refer to its data */
 		w->books.originated += (uint32_t)n - 1;
 	}
-	for (int i = 0; i < n; i++)
+	for (int i = 0; i < n; i++) {
+		drop_empty(out[i]);
 		finish_piece(out[i]);
+	}
 	return (uint16_t)n;
 }

@@ -9,6 +9,7 @@
 #include "net/net.h"
 #include "netns.h"
 #include "wire/eth_hdr.h"
+#include "wire/vlan_hdr.h"
 
 #include <rte_bus_vdev.h>
 #include <rte_dev.h>
@@ -33,6 +34,8 @@
 
 /* net_tap writes the descriptors of all queues, both ways, into a message that has room for 8. */
 #define TAP_QUEUES (RTE_MP_MAX_FD_NUM / 2)
+
+#define XDP_HEADROOM 256 /* XDP_PACKET_HEADROOM of linux/bpf.h */
 
 #if RTE_VERSION >= RTE_VERSION_NUM(23, 11, 0, 0)
 #define BOND_MEMBER "member"
@@ -248,6 +251,29 @@ static struct rte_mempool *pool_near(const struct net *net, int node)
 	return NULL;
 }
 
+/* They have neither an MTU nor an offload of that name, and spread frames over buffers all the
+ * same.
+ */
+static bool takes_any_mtu(const struct rte_eth_dev_info *info)
+{
+	return strcmp(info->driver_name, "net_vhost") == 0 ||
+	       strcmp(info->driver_name, "net_memif") == 0;
+}
+
+/* The largest IPv4 packet that fits a frame of the device, and one buffer where it fills no more.
+ */
+static uint16_t largest_mtu(
+	const struct net *net, const struct port *p, const struct rte_eth_dev_info *info)
+{
+	uint32_t room = net->limits.mbuf_size - ETH_HDR_LEN - VLAN_HDR_LEN;
+
+	if ((p->rx_offloads & RTE_ETH_RX_OFFLOAD_SCATTER) || p->any_mtu)
+		return info->max_mtu;
+	if (strcmp(info->driver_name, "net_af_xdp") == 0) /* the kernel keeps room before a frame */
+		room -= XDP_HEADROOM;
+	return (uint16_t)RTE_MIN(room, (uint32_t)info->max_mtu);
+}
+
 static int set_up_queues(struct net *net, struct port *p)
 {
 	unsigned int socket = (unsigned int)rte_eth_dev_socket_id(p->device);
@@ -321,9 +347,14 @@ static int start(struct net *net, struct port *p, struct errs *e)
 	rc = set_up_queues(net, p);
 	if (rc < 0)
 		return fail(p, e, rc, "the device's queues could not be set up");
+	p->any_mtu = takes_any_mtu(&info);
+	p->mtu_most = largest_mtu(net, p, &info);
+	p->mtu_least = RTE_MAX(info.min_mtu, (uint16_t)RTE_ETHER_MIN_MTU);
 	rc = device_set_mtu(p, p->conf.iface.mtu);
-	if (rc < 0)
-		return fail(p, e, rc, "the device does not take this MTU");
+	if (rc < 0) {
+		device_mtu_refused(p, p->conf.iface.at, p->conf.iface.mtu, rc, e);
+		return rc;
+	}
 	rc = rte_eth_dev_start(p->device);
 	if (rc < 0)
 		return fail(p, e, rc, "the device could not be started");
@@ -391,9 +422,26 @@ void device_close(struct port *p)
 
 int device_set_mtu(struct port *p, uint16_t mtu)
 {
-	int rc = rte_eth_dev_set_mtu(p->device, mtu);
+	int rc = mtu > p->mtu_most ? -EMSGSIZE : rte_eth_dev_set_mtu(p->device, mtu);
 
-	return rc == -ENOTSUP && mtu <= RTE_ETHER_MTU ? 0 : rc;
+	return rc == -ENOTSUP && (mtu <= RTE_ETHER_MTU || p->any_mtu) ? 0 : rc;
+}
+
+void device_mtu_refused(
+	const struct port *p, struct conf_pos at, uint16_t mtu, int rc, struct errs *e)
+{
+	uint16_t most = rc == -ENOTSUP ? RTE_ETHER_MTU : p->mtu_most;
+	char path[64];
+
+	snprintf(path, sizeof(path), "ports.%s.mtu", p->name);
+	if (mtu > most || mtu < p->mtu_least)
+		errs_add(e, at, path,
+			"%u; the device allows %u to %u with buffers of this size "
+			"(limits.mbuf_size)",
+			mtu, p->mtu_least, most);
+	else
+		errs_add(e, at, path, "the device does not take an MTU of %u: %s", mtu,
+			strerror(-rc));
 }
 
 /*

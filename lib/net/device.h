@@ -18,6 +18,9 @@ void device_close(struct port *p);
 
 /* Live changes: 0 or -errno. */
 int device_set_mtu(struct port *p, uint16_t mtu);
+/* Says in e why device_set_mtu() answered rc, and what is allowed. */
+void device_mtu_refused(
+	const struct port *p, struct conf_pos at, uint16_t mtu, int rc, struct errs *e);
 int device_set_mac(struct port *p, const uint8_t mac[6]);
 /*
  * Frames to an interface's MAC shall arrive, also when it is not the device's own: through its

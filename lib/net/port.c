@@ -145,15 +145,11 @@ static int try_mtu(struct port *p, const struct port_conf *c, struct errs *e)
 {
 	uint16_t now = p->conf.iface.mtu, then = c->iface.mtu;
 	int rc = then == now ? 0 : device_set_mtu(p, then);
-	char path[64];
 
 	if (rc == 0 && then < now)
 		rc = device_set_mtu(p, now);
-	if (rc == 0)
-		return 0;
-	snprintf(path, sizeof(path), "ports.%s.mtu", p->name);
-	errs_add(e, c->iface.at, path, "the device does not change its MTU from %u to %u: %s", now,
-		then, strerror(-rc));
+	if (rc < 0)
+		device_mtu_refused(p, c->iface.at, then, rc, e);
 	return rc;
 }
 

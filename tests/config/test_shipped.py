@@ -26,6 +26,7 @@ def adapted(text, daemon, near, far):
     text = text.replace("/tmp/", f"{daemon.path}/")
     number = itertools.count()
     text = re.sub(r'pci: "[^"]*"', lambda _: f"vdev: net_null{next(number)}", text)
+    text = text.replace("mtu: 9000", "mtu: 1500")  # net_null fills one buffer for a frame
     text = re.sub(r"root: (\w+)", rf"root: {lab.TOP}/config/\1", text)
     text = re.sub(r"netns: [\w-]+", f"netns: {far.name}", text)
     text = re.sub(r"/run/millrace/\w+\.sock", lambda m: str(daemon.path / m[0][14:]), text)

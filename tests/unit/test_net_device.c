@@ -9,7 +9,10 @@ static struct {
 	uint64_t offers;
 	uint64_t asked;
 	uint16_t segs;
-	bool taps; /* its driver is net_tap */
+	bool taps;	    /* its driver is net_tap */
+	uint64_t rx;	    /* with `mtu`: what it offers of receiving, */
+	const char *driver; /* its driver, */
+	uint16_t mtu;	    /* and the largest that it takes; 0: what it says itself */
 } nic;
 
 int __real_rte_eth_dev_info_get(uint16_t id, struct rte_eth_dev_info *info);
@@ -24,7 +27,21 @@ int __wrap_rte_eth_dev_info_get(uint16_t id, struct rte_eth_dev_info *info)
 	info->tx_desc_lim.nb_seg_max = nic.segs;
 	if (nic.taps)
 		info->driver_name = "net_tap";
+	if (nic.mtu != 0) {
+		info->rx_offload_capa = nic.rx;
+		info->max_mtu = nic.mtu;
+	}
+	if (nic.driver != NULL)
+		info->driver_name = nic.driver;
 	return rc;
+}
+
+/* Any MTU that is not more than was said. */
+int __real_rte_eth_dev_set_mtu(uint16_t id, uint16_t mtu);
+int __wrap_rte_eth_dev_set_mtu(uint16_t id, uint16_t mtu);
+int __wrap_rte_eth_dev_set_mtu(uint16_t id, uint16_t mtu)
+{
+	return nic.mtu == 0 ? __real_rte_eth_dev_set_mtu(id, mtu) : mtu > nic.mtu ? -EINVAL : 0;
 }
 
 int __real_rte_eth_dev_configure(
@@ -38,6 +55,7 @@ int __wrap_rte_eth_dev_configure(
 
 	nic.asked = c->txmode.offloads;
 	really.txmode.offloads &= nic.offers == 0 ? UINT64_MAX : 0;
+	really.rxmode.offloads &= nic.offers == 0 ? UINT64_MAX : 0;
 	return __real_rte_eth_dev_configure(id, rxqs, txqs, &really);
 }
 
@@ -113,10 +131,58 @@ static void test_what_devices_do_of_sending(void **state)
 	nic.offers = 0;
 }
 
+/* A frame that one buffer does not hold is not asked of a device that fills no second one. */
+static void test_mtu_by_the_buffers(void **state)
+{
+	static const struct {
+		uint64_t rx;
+		const char *driver;
+		uint16_t mtu, most;
+	} cases[] = {
+		{0, NULL, 2030, 2030},
+		{0, NULL, 2031, 2030},
+		{0, "net_af_xdp", 1774, 1774},
+		{0, "net_af_xdp", 2000, 1774},
+		{RTE_ETH_RX_OFFLOAD_SCATTER, NULL, 9000, 9000},
+		{RTE_ETH_RX_OFFLOAD_SCATTER, NULL, 9001, 9000},
+	};
+	char says[64];
+
+	(void)state;
+	nic.offers = CHAINS;
+	for (size_t i = 0; i < RTE_DIM(cases); i++) {
+		nic.rx = cases[i].rx;
+		nic.driver = cases[i].driver;
+		nic.mtu = 9000;
+		device(0, "lan", "net_null0", 0xc61200fe)->iface.mtu = cases[i].mtu;
+		assert_int_equal(build(1) == 0, cases[i].mtu <= cases[i].most);
+		port_abandon(net);
+		if (cases[i].mtu <= cases[i].most)
+			continue;
+		snprintf(says, sizeof(says), "%u; the device allows 68 to %u with", cases[i].mtu,
+			cases[i].most);
+		assert_int_equal(errors.n, 1);
+		assert_string_equal(errors.list[0].path, "ports.lan.mtu");
+		assert_non_null(strstr(errors.list[0].text, says));
+		errs_clear(&errors);
+	}
+	/* and a running one keeps what it has */
+	device(0, "lan", "net_null0", 0xc61200fe);
+	apply(1);
+	ports[0].iface.mtu = 9001;
+	assert_true(build(1) < 0);
+	assert_string_equal(errors.list[0].path, "ports.lan.mtu");
+	errs_clear(&errors);
+	assert_int_equal(port_by_name(net, "lan")->conf.iface.mtu, 1500);
+	apply(0);
+	memset(&nic, 0, sizeof(nic));
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		T(test_what_devices_do_of_sending),
+		T(test_mtu_by_the_buffers),
 	};
 
 	return port_bed() ? cmocka_run_group_tests(tests, NULL, NULL) : 1;

@@ -115,6 +115,20 @@ def test_veth(home, make_router, driver, workers):
         flood(router.lan, router.wan)
 
 
+def test_the_largest_frame_of_af_xdp(home, make_router):
+    """Of a buffer's 2,048 bytes the kernel keeps 256; what is larger is refused, not lost."""
+    router = make_router({"ports": {"lan": {"veth": "net_af_xdp", "mtu": 1774},
+                                    "wan": {"veth": "net_af_xdp"}}}, introduce=False, home=home)
+    lan = router.lan
+    lan.become_host()
+    done = lan.namespace.run("ping", "-n", "-c", 3, "-i", 0.01, "-W", 2, "-M", "do",
+                             "-s", 1774 - 28, lan.router_ip)
+    assert " 0% packet loss" in done.stdout, done.stdout
+    for mtu in 1775, 2000:
+        with pytest.raises(lab.CtlError, match="ports.lan.mtu: .* allows 68 to 1774"):
+            router.apply({"ports": {"lan": {"mtu": mtu}}})
+
+
 @pytest.mark.parametrize("workers", [1, 2])
 @pytest.mark.parametrize("hugepages", ["off", "on"])
 def test_tap(make_router, hugepages, workers, request):

@@ -71,10 +71,11 @@ struct ports_conf {
 struct port {
 	char name[IFACE_NAME];
 	char devname[64];
-	uint16_t slot;	 /* index in net->port and of the workers' tx lanes */
-	uint16_t device; /* ethdev port id */
-	uint16_t iface;	 /* its untagged interface */
-	uint8_t mac[6];	 /* the device's, or made up where it has none */
+	uint16_t slot;		      /* index in net->port and of the workers' tx lanes */
+	uint16_t device;	      /* ethdev port id */
+	uint16_t iface;		      /* its untagged interface */
+	uint8_t mac[6];		      /* the device's, or made up where it has none */
+	uint16_t mtu_least, mtu_most; /* what the device takes with the buffers that there are */
 	uint16_t n_rxq, n_txq;
 	uint16_t *vlan_iface; /* [4096] interface of a VLAN id, 0 = none; NULL without VLANs;
 				 workers: r */
@@ -88,6 +89,7 @@ struct port {
 	bool chains;   /* sends mbuf chains; else they are copied into one buffer */
 	bool lends;    /* hands out its peer's very buffers, and not its own pool's: they may be
 			  shared */
+	bool any_mtu;  /* its driver needs not be told of one */
 	bool link;
 	bool *ending;	/* the port table's, of the slot: true from its retirement to its end */
 	uint16_t first; /* worker of queue 0; queue i is the worker's first + i */

@@ -397,6 +397,11 @@ void slow_rest(struct tcp *t, struct tcp_conn *c, struct segment *s);
 /* Answers what is out of order in state or place; limited (RFC 5961). */
 void slow_challenge(struct tcp *t, struct tcp_conn *c);
 struct listener *listener_for(const struct tcp *t, const struct tcp_key *key);
+/*
+ * A half-open connection has a listener: its own, or the one that now has its address and port and
+ * does the same with it. False: neither.
+ */
+bool handshake_inherited(struct tcp *t, struct tcp_conn *c);
 /* False: it stays the caller's, a stray. */
 bool handshake_listen(struct tcp *t, struct listener *l, struct segment *s, uint32_t isn_above);
 void handshake_syn_sent(struct tcp *t, struct tcp_conn *c, struct segment *s);

@@ -158,6 +158,23 @@ struct listener *listener_for(const struct tcp *t, const struct tcp_key *key)
 	return any;
 }
 
+bool handshake_inherited(struct tcp *t, struct tcp_conn *c)
+{
+	struct listener *was = &t->listener[c->listener - 1], *now;
+
+	if (was->open)
+		return true;
+	now = listener_for(t, &c->key);
+	if (now == NULL || now->ops != was->ops)
+		return false;
+	was->half_open--;
+	t->closing--;
+	now->half_open++;
+	c->listener = (uint16_t)(now - t->listener + 1);
+	c->user = now->user;
+	return true;
+}
+
 static struct syncookie_flow flow_of(const struct tcp_key *key)
 {
 	return (struct syncookie_flow){key->local, key->remote, key->local_port, key->remote_port};

@@ -252,19 +252,19 @@ static void take_window(struct tcp *t, struct tcp_conn *c, const struct segment 
 
 static bool half_open_ack(struct tcp *t, struct tcp_conn *c, struct segment *s)
 {
-	struct listener *l = c->listener != 0 ? &t->listener[c->listener - 1] : NULL;
+	bool passive = c->listener != 0;
 
 	if (!seq_gt(s->ack, c->snd_una) || seq_gt(s->ack, c->snd_nxt)) {
 		stack_refuse_ack(t, c, s->ack);
 		stack_drop(t, s, DROP_TCP_ACK);
 		return false;
 	}
-	if (l != NULL && !l->open) {
+	if (passive && !handshake_inherited(t, c)) {
 		stack_drop(t, s, DROP_TCP_CLOSED);
 		conn_reset(t, c, ECONNRESET);
 		return false;
 	}
-	if (l != NULL && l->paused) { /* the peer sends again */
+	if (passive && t->listener[c->listener - 1].paused) { /* the peer sends again */
 		stack_drop(t, s, DROP_TCP_BACKLOG);
 		return false;
 	}

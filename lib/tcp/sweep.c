@@ -39,12 +39,11 @@ static uint32_t held_by(const struct tcp_conn *c)
 	       (c->ooo != NULL ? c->ooo->buffers : 0);
 }
 
-/* Whose listener is gone: the handshake ends. */
+/* Whose listener is gone, and none has taken its place: the handshake ends. */
 static void close_half_open(struct tcp *t, struct tcp_conn *c)
 {
-	if (c->state != TCP_SYN_RCVD || c->listener == 0 || t->listener[c->listener - 1].open)
-		return;
-	conn_reset(t, c, ECONNRESET);
+	if (c->state == TCP_SYN_RCVD && c->listener != 0 && !handshake_inherited(t, c))
+		conn_reset(t, c, ECONNRESET);
 }
 
 static void look_at(struct tcp *t, struct tcp_conn *c, bool pressed, struct tcp_conn **worst)

@@ -282,6 +282,81 @@ static void options_of_a_listener(void **state)
 	assert_int_equal(peer_accept(3)->ttl, 33);
 }
 
+static const struct tcp_ops other_ops = {.on_accept = on_open};
+
+/* n that wait for their last ACK, from port 1000 on. */
+static struct tcp *open_half(uint16_t n)
+{
+	struct tcp_key key = {to_be32(PEER_US), to_be32(PEER_ADDR), to_be16(PEER_PORT), 0};
+	struct tcp *t;
+
+	peer_close();
+	peer_defaults();
+	peer.limits.connections = 4096;
+	peer_open_with(&ops);
+	t = bed_of_peer()->t;
+	t->listener[0].backlog = 4096;
+	for (uint16_t i = 0; i < n; i++) {
+		key.remote_port = to_be16((uint16_t)(1000 + i));
+		peer_give(&key, 1000, 0, TCP_SYN, 65535, 0, &peer_syn_opts);
+		if (i % 32 == 31)
+			peer_pass(100);
+	}
+	peer_pass(100);
+	assert_int_equal(t->half_open, n);
+	return t;
+}
+
+/* A service goes, and with it 2,048 handshakes: each peer is told, at the pace of the output. */
+static void unlisten_tells_each(void **state)
+{
+	struct tcp *t = open_half(2048);
+	uint64_t before = bed_of_peer()->w->count[COUNT_tcp_resets_sent];
+	uint32_t heard = 0;
+
+	(void)state;
+	tcp_unlisten(t, 0);
+	for (int i = 0; i < 2048 / 64 + 8; i++) {
+		peer_pass(100);
+		heard += peer.heard;
+	}
+	assert_int_equal(t->half_open, 0);
+	assert_int_equal(heard, 2048);
+	assert_int_equal(bed_of_peer()->w->count[COUNT_tcp_resets_sent] - before, 2048);
+	assert_int_equal(bed_of_peer()->w->count[COUNT_tcp_loose_lost], 0);
+}
+
+/* A listener of one address goes, one of all stays, or comes: handshakes go on with that. */
+static void half_open_are_inherited(void **state)
+{
+	struct tcp *t = open_half(200);
+	struct tcp_conn *c;
+	int number;
+
+	(void)state;
+	tcp_unlisten(t, 0);
+	number = tcp_listen(t, PEER_US, PEER_PORT, 16, &ops, t, NULL);
+	assert_true(number > 0);
+	c = &t->conn[199]; /* its ACK comes before the hand does */
+	peer_say(c, TCP_ACK, 0);
+	peer_pass(100);
+	assert_ptr_equal(peer.opened, c);
+	assert_ptr_equal(tcp_user(c), t);
+	for (int i = 0; i < 8; i++)
+		peer_pass(100);
+	assert_int_equal(t->closing, 0);
+	assert_int_equal(t->half_open, 199);
+	assert_int_equal(t->listener[number].half_open, 199);
+	assert_int_equal(bed_of_peer()->w->count[COUNT_tcp_resets_sent], 0);
+	/* but not by a service of another kind */
+	tcp_unlisten(t, number);
+	assert_true(tcp_listen(t, 0, PEER_PORT, 16, &other_ops, NULL, NULL) >= 0);
+	for (int i = 0; i < 8; i++)
+		peer_pass(100);
+	assert_int_equal(t->half_open, 0);
+	assert_int_equal(bed_of_peer()->w->count[COUNT_tcp_resets_sent], 199);
+}
+
 /* Half-open connections of a listener that was closed end a few in a pass, or by their ACK. */
 static void unlisten_with_many_half_open(void **state)
 {
@@ -306,7 +381,7 @@ static void unlisten_with_many_half_open(void **state)
 	peer_pass(1000);
 	assert_int_equal(t->half_open, 200);
 	tcp_unlisten(t, 0);
-	assert_int_equal(tcp_listen(t, 0, PEER_PORT, 16, &ops, NULL, NULL), 1);
+	assert_int_equal(tcp_listen(t, 0, PEER_PORT, 16, &other_ops, NULL, NULL), 1);
 	assert_int_equal(tcp_next_timer(t, 1000000), 0);
 	for (int i = 0; i < 4; i++) {
 		last = t->half_open;
@@ -409,6 +484,8 @@ int main(void)
 		cmocka_unit_test_setup_teardown(nothing_before_the_syn, open_peer, close_peer),
 		cmocka_unit_test_setup_teardown(unlisten_what_is_not, open_peer, close_peer),
 		cmocka_unit_test_setup_teardown(options_of_a_listener, open_peer, close_peer),
+		cmocka_unit_test_setup_teardown(unlisten_tells_each, open_peer, close_peer),
+		cmocka_unit_test_setup_teardown(half_open_are_inherited, open_peer, close_peer),
 		cmocka_unit_test_setup_teardown(
 			unlisten_with_many_half_open, open_peer, close_peer),
 		cmocka_unit_test_setup_teardown(out_for_45_minutes, open_peer, close_peer),

@@ -230,8 +230,9 @@ uint64_t tcp_next_timer(const struct tcp *t, uint64_t horizon_us);
 int tcp_listen(struct tcp *t, uint32_t addr, uint16_t port, uint32_t backlog,
 	const struct tcp_ops *ops, void *user, const struct tcp_options *options);
 /*
- * Half-open connections of it are reset in this pass and the next ones; those accepted go on. A
- * number that is not open is ignored.
+ * Half-open connections of it go to the listener, if there is one in the next passes, that would
+ * get their SYN now, and has the same ops; else they are reset, some in each pass. Those accepted
+ * go on. A number that is not open is ignored.
  */
 void tcp_unlisten(struct tcp *t, int listener);
 /* What connections accepted from now on begin with; NULL: the stack's. */

@@ -153,7 +153,7 @@ static struct rte_mbuf *block; /* what is sent: one buffer, referred to again an
 
 static void queue_data(void)
 {
-	while (tcp_send_room(app.last) >= SEGMENT) {
+	while (tcp_send_room(bench.t, app.last) >= SEGMENT) {
 		struct rte_mbuf *m = rte_pktmbuf_alloc(bench.pool);
 
 		must(m != NULL, "no buffer to send");

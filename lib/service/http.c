@@ -47,11 +47,19 @@ static void starve(struct http_conn *k)
 	http_conn_wake_in(k, RETRY_MS);
 }
 
+/* Where memory is short, a queue that runs empty gets more than its share: else it would stop. */
+static bool has_room(const struct http_conn *k, uint32_t bytes)
+{
+	const struct tcp *t = k->site->host->t;
+
+	return tcp_send_room(t, k->c) >= bytes || tcp_send_low(t, k->c);
+}
+
 /* It waits for us, or for the peer to read: whole requests may be aside. */
 static bool is_held_up(const struct http_conn *k)
 {
 	return k->file != NULL || (k->flags & STARVES) ||
-	       (k->in_len > 0 && tcp_send_room(k->c) < COPY_UPTO);
+	       (k->in_len > 0 && !has_room(k, COPY_UPTO));
 }
 
 /* After anything: the end, if it is due. k may be gone then. */
@@ -76,7 +84,7 @@ static void feed(struct http_conn *k)
 {
 	struct http_host *h = k->site->host;
 
-	while (k->file != NULL && tcp_send_room(k->c) >= FEED_ROOM) {
+	while (k->file != NULL && has_room(k, FEED_ROOM)) {
 		uint64_t left = k->end - k->at;
 		struct rte_mbuf *m = NULL;
 		uint32_t n;
@@ -178,7 +186,7 @@ static bool answer(struct http_conn *k, const char *p, enum http1_verdict v)
 		look_behind(k, r, &a, &flags, &body);
 	else
 		a.last = true;
-	if (unlikely(tcp_send_room(k->c) < COPY_UPTO))
+	if (unlikely(!has_room(k, COPY_UPTO)))
 		return false;
 	if (unlikely(!reply(k, &a))) {
 		starve(k);

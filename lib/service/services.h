@@ -5,8 +5,6 @@
 
 #include "tcp/tcp.h"
 
-#define SOURCE_ROOM (512 << 10)
-
 extern const struct tcp_ops tcp_echo;
 extern const struct tcp_ops tcp_discard;
 extern const struct tcp_ops tcp_source;

@@ -225,7 +225,8 @@ static int connect_to(struct worker *w, struct seat *s, const struct ask *a)
 /* False: the stack has no room now. */
 static bool send_now(struct worker *w, struct seat *s, struct rte_mbuf *m, unsigned int flags)
 {
-	int rc = tcp_send(w->stack, s->conn, m, flags);
+	int rc = tcp_send_room(w->stack, s->conn) == 0 ? -ENOBUFS
+						       : tcp_send(w->stack, s->conn, m, flags);
 
 	if (rc == -ENOBUFS)
 		return false;

@@ -55,7 +55,7 @@ static void fill(struct tcp *t, struct tcp_conn *c)
 {
 	uintptr_t line = (uintptr_t)tcp_user(c);
 
-	while (tcp_send_room(c) >= SOURCE_ROOM) {
+	while (tcp_send_low(t, c)) {
 		struct rte_mbuf *m = lines(tcp_worker(t), (uint32_t)(line % LINES));
 
 		if (m == NULL || tcp_send(t, c, m, 0) != 0) {

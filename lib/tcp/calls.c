@@ -189,12 +189,25 @@ struct tcp_conn *tcp_connect(struct tcp *t, uint32_t local, uint16_t local_port,
 
 /* --- data --- */
 
-uint32_t tcp_send_room(const struct tcp_conn *c)
+static uint32_t queued(const struct tcp_conn *c)
 {
 	const struct tcp_flight *f = c->flight;
-	uint32_t queued = f == NULL ? 0 : f->queued_end - seq_max(f->head_seq, c->snd_una);
 
-	return queued < c->snd_buf ? c->snd_buf - queued : 0;
+	return f == NULL ? 0 : f->queued_end - seq_max(f->head_seq, c->snd_una);
+}
+
+uint32_t tcp_send_room(const struct tcp *t, const struct tcp_conn *c)
+{
+	uint32_t share = conn_share(t, c->snd_buf, c->mss), has = queued(c);
+
+	return has < share ? share - has : 0;
+}
+
+bool tcp_send_low(const struct tcp *t, const struct tcp_conn *c)
+{
+	uint32_t half = conn_share(t, c->snd_buf, c->mss) / 2, has = queued(c);
+
+	return has <= half || has < 2u * c->mss;
 }
 
 static int may_send(const struct tcp *t, const struct tcp_conn *c, const struct rte_mbuf *m)
@@ -203,7 +216,8 @@ static int may_send(const struct tcp *t, const struct tcp_conn *c, const struct 
 		return -EPIPE;
 	if (c->state == TCP_CLOSED)
 		return -ENOTCONN;
-	return m->pkt_len > tcp_send_room(c) || !stack_has_room(t) ? -ENOBUFS : 0;
+	/* of more than its share an application has been told; what it has received it may send */
+	return (uint64_t)queued(c) + m->pkt_len > c->snd_buf || !stack_has_room(t) ? -ENOBUFS : 0;
 }
 
 /*
@@ -275,6 +289,7 @@ int tcp_send(struct tcp *t, struct tcp_conn *c, struct rte_mbuf *m, unsigned int
 	if (flags & TCP_SEND_MORE)
 		c->wants |= WANT_MORE;
 	enqueue(t, f, m);
+	stack_weigh(t);
 	if (flags & TCP_SEND_URGENT)
 		c->snd_up = f->queued_end;
 	if (f->head == NULL && f->n == 0 && !state_is_half_open(c->state)) {
@@ -290,12 +305,14 @@ void tcp_consumed(struct tcp *t, struct tcp_conn *c, uint32_t n)
 {
 	uint32_t gain, half = c->rcv_buf / 2, open, before = c->unread;
 
-	c->unread -= RTE_MIN(n, c->unread);
+	n = RTE_MIN(n, before);
+	c->unread -= n;
+	t->unread -= n;
 	if (unlikely(c->uses & HOLDS_SMALL))
 		receive_small_read(c, before);
 	if (!state_may_receive(c->state) && c->state != TCP_CLOSE_WAIT)
 		return;
-	gain = segment_window_gain(c);
+	gain = segment_window_gain(t, c);
 	open = c->rcv_end - c->rcv_nxt;
 	if (gain >= RTE_MIN(2u * c->our_mss, half) ||
 		(open < c->our_mss && gain >= RTE_MIN((uint32_t)c->our_mss, half)))

@@ -127,6 +127,8 @@ struct tcp {
 	uint32_t us;	/* its low 32 bits */
 	uint32_t tick;	/* of the wheel; never 0, which is "off" */
 	uint32_t stamp; /* ms: the clock of timestamps, before a connection's offset */
+	int32_t share;	/* of free memory, bytes: see stack_weigh() */
+	int32_t most;	/* unread, beyond which data are refused: the share, once memory is short */
 	struct worker *w;
 
 	struct tcp_table *table;
@@ -162,6 +164,7 @@ struct tcp {
 	uint32_t held_buffers;
 	uint32_t held_packets;
 	uint64_t held_bytes;
+	uint64_t unread; /* bytes of all connections */
 	uint32_t challenge_second;
 	uint32_t challenges;
 	uint16_t next_port;
@@ -311,6 +314,24 @@ static inline const struct tcp_options *listener_options(
 	return l->own_options ? &l->options : &t->set.options;
 }
 
+/* A buffer of so many bytes, or a share of what is free; never less than two segments. */
+static inline uint32_t conn_share(const struct tcp *t, uint32_t buffer, uint16_t mss)
+{
+	return RTE_MIN(buffer, (uint32_t)RTE_MAX(t->share, 2 * (int32_t)mss));
+}
+
+/* c has more unread than memory allows now: what comes is refused, and comes again. */
+static inline bool conn_is_pressed(const struct tcp *t, const struct tcp_conn *c)
+{
+	return (int32_t)c->unread > t->most;
+}
+
+/* It takes no connection now: the peer asks again. */
+static inline bool listener_waits(const struct tcp *t, const struct listener *l)
+{
+	return l->paused || t->share < 0;
+}
+
 static inline bool state_may_receive(uint8_t state)
 {
 	return state == TCP_ESTABLISHED || state == TCP_FIN_WAIT_1 || state == TCP_FIN_WAIT_2;
@@ -368,6 +389,16 @@ struct tcp_sent *flight_push(struct tcp_flight *f);
 void *slab_take(struct slab *s);
 void slab_give(struct slab *s, void *p);
 bool stack_has_room(const struct tcp *t);
+/*
+ * What one connection may have unread, and have queued, by what is free of the memory of all: half
+ * of it while nothing is held, a quarter when half is, and so on, so that many who do not read
+ * share what there is, and the last of a hundred still gets some. Little is left, and only who has
+ * nothing unread is given data (0); less, and nobody is (-1): no application could queue its
+ * answer.
+ */
+void stack_weigh(struct tcp *t);
+/* Buffers that connections may still fill, the reserve among them. */
+uint32_t stack_free(const struct tcp *t);
 /* Drops a segment of a connection. */
 void stack_drop(struct tcp *t, struct segment *s, enum drop_reason why);
 uint32_t stack_isn(const struct tcp *t, const struct tcp_key *key);
@@ -427,6 +458,8 @@ void receive_hold(struct tcp *t, struct tcp_conn *c, struct segment *s);
 /* What has come into order behind rcv_nxt goes to the application; true: a FIN is next. */
 bool receive_release(struct tcp *t, struct tcp_conn *c);
 void receive_free(struct tcp *t, struct tcp_conn *c);
+/* Room for data in order; false: memory is short, the segment is gone. */
+bool receive_room(struct tcp *t, struct tcp_conn *c, struct segment *s);
 /* Room for a small segment in order; false: the peer has filled its share, the segment is gone. */
 bool receive_small(struct tcp *t, struct tcp_conn *c, struct segment *s);
 /* Of `before` bytes that were unread, c->unread are left. */
@@ -510,6 +543,6 @@ static inline uint32_t segment_count(const struct tcp_conn *c, uint32_t len)
 struct rte_mbuf *segment_write(struct tcp *t, struct tcp_conn *c, const struct say *s);
 struct rte_mbuf *segment_loose(struct tcp *t, const struct loose *l);
 /* The window that may be announced now grows by so much. */
-uint32_t segment_window_gain(const struct tcp_conn *c);
+uint32_t segment_window_gain(const struct tcp *t, const struct tcp_conn *c);
 
 #endif

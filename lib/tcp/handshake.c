@@ -259,7 +259,7 @@ static bool take_cookie(struct tcp *t, struct listener *l, struct segment *s)
 		stack_drop(t, s, DROP_TCP_COOKIE);
 		return true;
 	}
-	c = l->paused ? NULL : child(t, l, s);
+	c = listener_waits(t, l) ? NULL : child(t, l, s);
 	if (c == NULL) {
 		stack_drop(t, s, DROP_TCP_BACKLOG);
 		return true;
@@ -303,6 +303,7 @@ static void open_passively(struct tcp *t, struct listener *l, struct segment *s,
 		return;
 	}
 	take_syn(t, c, s);
+	c->rcv_end = c->rcv_nxt + RTE_MIN(conn_share(t, c->rcv_buf, c->our_mss), WINDOW_UNSCALED);
 	if (asks_for_ecn(s))
 		c->uses |= USES_ECN;
 	if (isn_above != 0 && !seq_gt(iss, isn_above)) /* RFC 1122 4.2.2.13 */
@@ -323,7 +324,7 @@ bool handshake_listen(struct tcp *t, struct listener *l, struct segment *s, uint
 		stack_drop(t, s, is_group(s) ? DROP_LOCAL_GROUP : DROP_TCP_NO_ACK);
 		return true;
 	}
-	if (l->paused) {
+	if (listener_waits(t, l)) {
 		stack_drop(t, s, DROP_TCP_BACKLOG);
 		return true;
 	}

@@ -72,7 +72,7 @@ static __rte_always_inline bool fast(struct tcp *t, struct tcp_conn *c, struct s
 		       (s->seq ^ c->rcv_nxt) | (c->state ^ TCP_ESTABLISHED) | c->odd | s->ce |
 		       (s->ack - c->snd_una) >> 31 | (c->snd_nxt - s->ack) >> 31 |
 		       (c->rcv_end - s->seq - s->len) >> 31 |
-		       ((s->len | (s->ack ^ c->snd_una)) == 0) |
+		       ((s->len | (s->ack ^ c->snd_una)) == 0) | conn_is_pressed(t, c) |
 		       ((s->ack == c->snd_una) & (window > c->snd_wnd)); /* who waits for it? */
 
 	if (unlikely(odd))
@@ -98,6 +98,7 @@ static __rte_always_inline bool fast(struct tcp *t, struct tcp_conn *c, struct s
 	t->w->books.consumed++;
 	c->rcv_nxt += s->len;
 	c->unread += s->len;
+	t->unread += s->len;
 	if (unlikely(s->len > c->rcv_mss))
 		c->rcv_mss = (uint16_t)RTE_MIN(s->len, UINT16_MAX);
 	conn_todo(t, c, TODO_ACK_LATER);

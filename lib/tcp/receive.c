@@ -221,7 +221,7 @@ static bool may_hold(const struct tcp *t)
 
 void receive_hold(struct tcp *t, struct tcp_conn *c, struct segment *s)
 {
-	struct tcp_ooo *o = may_hold(t) ? ooo_of(t, c) : NULL;
+	struct tcp_ooo *o = may_hold(t) && !conn_is_pressed(t, c) ? ooo_of(t, c) : NULL;
 
 	conn_todo(t, c, TODO_ACK);
 	if (o == NULL || o->buffers + s->m->nb_segs > share(c)) {
@@ -241,7 +241,16 @@ void receive_hold(struct tcp *t, struct tcp_conn *c, struct segment *s)
 	s->m = NULL;
 }
 
-/* --- small segments --- */
+/* --- data in order --- */
+
+bool receive_room(struct tcp *t, struct tcp_conn *c, struct segment *s)
+{
+	if (likely(!conn_is_pressed(t, c)))
+		return true;
+	conn_todo(t, c, TODO_ACK);
+	stack_drop(t, s, DROP_TCP_PRESSED);
+	return false;
+}
 
 static void count_small(struct tcp_conn *c, uint32_t n)
 {
@@ -290,6 +299,7 @@ static void release_first(struct tcp *t, struct tcp_conn *c)
 	if (r.end - r.start < r.buffers * SMALL_BELOW)
 		count_small(c, r.buffers);
 	c->unread += r.end - c->rcv_nxt;
+	t->unread += r.end - c->rcv_nxt;
 	c->rcv_nxt = r.end;
 	if (seq_geq(c->rcv_nxt, c->rcv_up))
 		c->odd &= (uint8_t)~ODD_URGENT;

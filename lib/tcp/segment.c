@@ -14,27 +14,29 @@
 
 /* --- the window --- */
 
-/* The edge that could be announced: behind it there is room in the receive buffer. */
-static uint32_t window_edge(const struct tcp_conn *c)
+/* The edge that could be announced: behind it there is room in the receive buffer, or for a share.
+ */
+static uint32_t window_edge(const struct tcp *t, const struct tcp_conn *c)
 {
 	uint32_t filled = c->unread + conn_small_room(c);
-	uint32_t room = filled < c->rcv_buf ? c->rcv_buf - filled : 0;
+	uint32_t size = conn_share(t, c->rcv_buf, c->our_mss);
+	uint32_t room = filled < size ? size - filled : 0;
 	uint32_t most = WINDOW_UNSCALED << c->rcv_scale;
 
 	return c->rcv_nxt + RTE_MIN(room, most);
 }
 
-uint32_t segment_window_gain(const struct tcp_conn *c)
+uint32_t segment_window_gain(const struct tcp *t, const struct tcp_conn *c)
 {
-	uint32_t edge = window_edge(c);
+	uint32_t edge = window_edge(t, c);
 
 	return seq_gt(edge, c->rcv_end) ? edge - c->rcv_end : 0;
 }
 
 /* RFC 9293 3.8.6.2.2: the edge moves by a segment or half the buffer, and never back. */
-static uint32_t announce(struct tcp_conn *c)
+static uint32_t announce(const struct tcp *t, struct tcp_conn *c)
 {
-	uint32_t gain = segment_window_gain(c);
+	uint32_t gain = segment_window_gain(t, c);
 
 	if (gain >= RTE_MIN(c->rcv_buf / 2, (uint32_t)c->our_mss))
 		c->rcv_end += gain;
@@ -227,7 +229,7 @@ struct rte_mbuf *segment_write(struct tcp *t, struct tcp_conn *c, const struct s
 	if (f.flags & TCP_URG)
 		f.urgent = (uint16_t)RTE_MIN(c->snd_up - s->seq, WINDOW_UNSCALED);
 	if (f.flags & TCP_ACK) {
-		window = f.flags & TCP_SYN ? c->rcv_end - c->rcv_nxt : announce(c);
+		window = f.flags & TCP_SYN ? c->rcv_end - c->rcv_nxt : announce(t, c);
 		f.ack = c->rcv_nxt;
 		window = f.flags & TCP_SYN ? window : window >> c->rcv_scale;
 		f.window = (uint16_t)RTE_MIN(window, WINDOW_UNSCALED);

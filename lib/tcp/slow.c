@@ -264,7 +264,8 @@ static bool half_open_ack(struct tcp *t, struct tcp_conn *c, struct segment *s)
 		conn_reset(t, c, ECONNRESET);
 		return false;
 	}
-	if (passive && t->listener[c->listener - 1].paused) { /* the peer sends again */
+	if (passive &&
+		listener_waits(t, &t->listener[c->listener - 1])) { /* the peer sends again */
 		stack_drop(t, s, DROP_TCP_BACKLOG);
 		return false;
 	}
@@ -353,6 +354,7 @@ static void data_in_order(struct tcp *t, struct tcp_conn *c, struct segment *s)
 	t->w->books.consumed++;
 	c->rcv_nxt += len;
 	c->unread += len;
+	t->unread += len;
 	c->rcv_mss = (uint16_t)RTE_MIN(RTE_MAX(len, (uint32_t)c->rcv_mss), UINT16_MAX);
 	if (seq_geq(c->rcv_nxt, c->rcv_up))
 		c->odd &= (uint8_t)~ODD_URGENT;
@@ -379,6 +381,8 @@ static bool step_data(struct tcp *t, struct tcp_conn *c, struct segment *s)
 		receive_hold(t, c, s);
 		return false;
 	}
+	if (s->len != 0 && !receive_room(t, c, s))
+		return false;
 	if (s->len != 0 && s->len < SMALL_BELOW && c->unread != 0 && !receive_small(t, c, s))
 		return false;
 	if (s->len != 0)

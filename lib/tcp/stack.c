@@ -13,7 +13,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define SENT_MAX 65536 /* segments out at once */
+#define SENT_MAX    65536	   /* segments out at once */
+#define SHARE_LEAST UINT64_C(2920) /* two segments of an Ethernet */
 
 const struct tcp_settings tcp_settings_default = {
 	.msl_ms = 30000,
@@ -145,6 +146,7 @@ struct tcp *tcp_new(struct worker *w, const struct tcp_settings *s, const struct
 	t->limits = *l;
 	t->env = *env;
 	t->tick = 1;
+	stack_weigh(t);
 	if (open_slabs(t, w->node) < 0 || open_index(t, seed, w->node) < 0) {
 		tcp_free(t);
 		return NULL;
@@ -207,7 +209,33 @@ void tcp_clock(struct tcp *t, uint64_t now_us)
 	t->tick = (uint32_t)(now_us >> TICK_SHIFT) | 1;
 	t->stamp = (uint32_t)(now_us / 1000);
 	bury(t);
+	stack_weigh(t);
 	tcp_table_sweep(t->table);
+}
+
+/* --- what all may hold --- */
+
+/* Unread bytes are taken to lie in buffers of 1 KiB: in fact they are fuller, or fewer. */
+uint32_t stack_free(const struct tcp *t)
+{
+	uint64_t used = t->held_buffers + (t->unread >> 10);
+
+	return used < t->limits.held_buffers ? t->limits.held_buffers - (uint32_t)used : 0;
+}
+
+void stack_weigh(struct tcp *t)
+{
+	uint32_t all = t->limits.held_buffers, reserve = all / 16, free = stack_free(t);
+	uint64_t room = free > reserve ? free - reserve : 0, share;
+
+	/* all: the power of two below it */
+	share = (room * room >> (31 - __builtin_clz(all | 1))) << 9;
+	if (room != 0)
+		t->share = (int32_t)RTE_MAX(RTE_MIN(share, (uint64_t)INT32_MAX), SHARE_LEAST);
+	else
+		t->share = free >= reserve / 2 ? 0 : -1;
+	/* what was announced is kept to as long as it can be: a refusal costs a time-out */
+	t->most = free > 2 * reserve ? INT32_MAX : t->share;
 }
 
 bool stack_has_room(const struct tcp *t)
@@ -314,6 +342,8 @@ static void conn_remove(struct tcp *t, struct tcp_conn *c)
 	t->w->count[COUNT_tcp_established_resets] +=
 		c->state == TCP_ESTABLISHED || c->state == TCP_CLOSE_WAIT;
 	t->orphans -= (c->wants & WANT_NOTHING) != 0;
+	t->unread -= c->unread;
+	c->unread = 0;
 	conn_strip(t, c);
 	c->state = TCP_CLOSED;
 	if (!(c->todo & TODO_LISTED)) {

@@ -13,10 +13,14 @@
 #define STALLED_MS  10000 /* without progress: it may be let go */
 #define TICKS_SHIFT 6	  /* a byte for so many ticks, 244 bytes a second, is progress */
 
-/* More than two thirds: what is out of order alone stops at three quarters. */
+/*
+ * More than two thirds: what is out of order alone stops at three quarters. Or next to nothing is
+ * left beside what is unread.
+ */
 static bool is_pressed(const struct tcp *t)
 {
-	return t->held_buffers > t->limits.held_buffers - t->limits.held_buffers / 3 ||
+	return stack_free(t) < t->limits.held_buffers / 8 ||
+	       t->held_buffers > t->limits.held_buffers - t->limits.held_buffers / 3 ||
 	       t->held_bytes > t->limits.held_bytes - t->limits.held_bytes / 3;
 }
 

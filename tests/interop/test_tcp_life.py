@@ -1,7 +1,9 @@
 # SPDX-License-Identifier: BSD-3-Clause
 """How connections live and end: probes, urgent data, and every way of closing."""
+import contextlib
 import socket
 import struct
+import time
 
 import pytest
 
@@ -162,25 +164,44 @@ def test_half_open_and_gone(host):
     clients.await_no_state(host)
 
 
-def test_who_finds_no_memory_is_told(make_router):
-    """Readers that sleep hold all that connections may: who comes next is not left waiting."""
-    router = make_router(lab.merged(clients.SERVICES, {"system": {"limits": {"mbufs": 6144}}}),
+@pytest.mark.end_to_end
+def test_sixty_four_readers_that_sleep(make_router):
+    """With the quickstart's memory: they share what there is, and whoever reads is served."""
+    router = make_router(lab.merged(clients.SERVICES, {"system": {"limits": {"mbufs": 8192}}}),
                          introduce=False)
+    namespace, data = router.lan.namespace, clients.pattern(1 << 16)
     router.lan.become_host()
 
-    def connect():
-        return clients.connected(router.lan.namespace, SOURCE, rcvbuf=4096)
+    def sleeper(port):
+        s = clients.connected(namespace, port, rcvbuf=4096)
+        s.setblocking(False)
+        return s
 
-    sleepers = []
-    with pytest.raises(ConnectionResetError):
-        for _ in range(30):
-            sleepers.append(connect())
-            assert sleepers[-1].recv(1)  # it has some of the memory, and reads no more
-    for s in sleepers:
+    def stuff():
+        """Until each of them is full, which is when the router takes no more for a second."""
+        quiet = time.monotonic() + 1
+        while time.monotonic() < quiet:
+            for s in sleepers[:32]:
+                with contextlib.suppress(BlockingIOError, ConnectionResetError):
+                    if s.send(data):
+                        quiet = time.monotonic() + 0.2
+
+    sleepers = [sleeper(port) for port in (ECHO, SOURCE) for _ in range(32)]
+    stuff()
+    honest = [clients.connected(namespace, ECHO) for _ in range(8)]
+    for n in range(20):  # each byte of it comes back, and nobody is reset
+        for s in honest:
+            s.sendall(data[n:n + 20000])
+            assert clients.read_exactly(s, 20000) == data[n:n + 20000]
+    with clients.connected(namespace, SOURCE) as s:
+        assert len(clients.read_exactly(s, 1 << 20)) == 1 << 20
+    assert router.counters()["mbufs"]["in_use"] < 8192 * 3 // 4
+    for s in honest:
+        s.shutdown(socket.SHUT_WR)
+        assert s.recv(1) == b""
+    for s in sleepers + honest:
         s.close()
     clients.await_no_state(router)
-    with connect() as s:
-        assert len(clients.read_exactly(s, 1 << 20)) == 1 << 20
 
 
 @pytest.mark.end_to_end

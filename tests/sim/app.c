@@ -143,7 +143,7 @@ static bool writes_one(struct side *s)
 	uint32_t len = (uint32_t)RTE_MIN((uint64_t)most, s->app->bytes - s->sent);
 	struct rte_mbuf *m;
 
-	len = RTE_MIN(len, tcp_send_room(s->conn));
+	len = RTE_MIN(len, tcp_send_room(stack_of(s), s->conn));
 	if (len == 0)
 		return false;
 	m = rte_pktmbuf_alloc(sim.pool);
@@ -217,7 +217,8 @@ uint64_t app_next(const struct side *s)
 		return at;
 	if (s->unread != 0)
 		at = s->next_read;
-	if (s->app->write_every != 0 && s->sent < s->app->bytes && tcp_send_room(s->conn) != 0)
+	if (s->app->write_every != 0 && s->sent < s->app->bytes &&
+		tcp_send_room(stack_of(s), s->conn) != 0)
 		at = RTE_MIN(at, s->next_write);
 	return at;
 }

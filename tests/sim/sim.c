@@ -268,7 +268,8 @@ static void open_bed(uint32_t end)
 
 	limits.connections = 64;
 	limits.time_waits = 64;
-	limits.held_buffers = POOL / 8;
+	/* measured is what the path gives: so much that no flow's share is less than its buffer */
+	limits.held_buffers = sim.conf->measures ? POOL / 2 : POOL / 8;
 	b->addr = ADDRESS + end;
 	b->mtu = 1500;
 	b->pool = pool;

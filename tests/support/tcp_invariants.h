@@ -30,6 +30,7 @@ struct tcp_witness {
 /* Sums over all connections, to be compared with the stack's own. */
 struct tcp_recount {
 	uint64_t held_bytes;
+	uint64_t unread;
 	uint32_t held_buffers;
 	uint32_t held_packets;
 	uint32_t half_open;
@@ -223,6 +224,7 @@ static inline const char *tcp_invariants_conn(const struct tcp *t, const struct 
 	sum->orphans += (c->wants & WANT_NOTHING) != 0;
 	sum->timers += wheel_armed(&c->timer);
 	sum->live++;
+	sum->unread += c->unread;
 	TCP_INVARIANT(
 		c->state <= TCP_LAST_ACK && c->state != TCP_LISTEN && c->state != TCP_TIME_WAIT);
 	TCP_INVARIANT(tcp_table_find(t->table, c->hash, &c->key) == conn_index(t, c));
@@ -324,6 +326,7 @@ static inline const char *tcp_invariants(const struct tcp *t, struct tcp_witness
 		return broken;
 	TCP_INVARIANT(t->run == NULL);
 	TCP_INVARIANT(t->held_bytes == sum.held_bytes);
+	TCP_INVARIANT(t->unread == sum.unread);
 	TCP_INVARIANT(t->held_buffers == sum.held_buffers);
 	TCP_INVARIANT(t->held_packets == sum.held_packets);
 	TCP_INVARIANT(t->half_open == sum.half_open);

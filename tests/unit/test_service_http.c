@@ -285,7 +285,7 @@ static void test_backpressure(void **state)
 	(void)state;
 	world.reads = false;
 	for (int i = 0; i < 600; i++)
-		if (tcp_send_room(world.conn) > len)
+		if (tcp_send_room(world.client.t, world.conn) > len)
 			say(request, len);
 	live(500);
 	assert_int_equal(counted(COUNT_http_requests), 1);

@@ -79,8 +79,9 @@
 	X(TCP_NO_ACK, "TCP segment without the ACK or SYN that it must have") \
 	X(TCP_CLOSED, "TCP data for a connection that the application has closed") \
 	X(TCP_TIME_WAIT, "TCP segment for a connection that has ended") \
-	X(TCP_BACKLOG, "the listener takes no connections now (its queue is full)") \
+	X(TCP_BACKLOG, "the listener takes no connections now (its queue is full, or memory is)") \
 	X(TCP_CROWDED, "small TCP segments that would fill more buffers than the window has room for") \
+	X(TCP_PRESSED, "no memory for more TCP data that wait for their reader (limits.mbufs)") \
 	X(TCP_COOKIE, "TCP data that came before the ACK with the SYN cookie that opens for them") \
 	X(TCP_HOLD_FULL, "no room for TCP data out of order (tcp limits)") \
 	X(PROTO_UNKNOWN, "IP protocol that nobody here speaks") \

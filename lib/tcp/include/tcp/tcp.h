@@ -258,14 +258,19 @@ enum {
 /*
  * Takes a chain of mbufs (direct, indirect, with external buffers) whose data are the bytes to
  * send; the data are not changed (what follows may be put behind them), and are freed when
- * acknowledged. 0, or -ENOBUFS (more than tcp_send_room()), -EPIPE (after tcp_shutdown()),
- * -ENOTCONN; then m stays the caller's.
+ * acknowledged. 0, or -ENOBUFS (more than the send buffer has room for, or no connection may hold
+ * more), -EPIPE (after tcp_shutdown()), -ENOTCONN; then m stays the caller's.
  * Before the handshake is done they wait.
  */
 int tcp_send(struct tcp *t, struct tcp_conn *c, struct rte_mbuf *m, unsigned int flags);
 
-/* Bytes that tcp_send() takes now. */
-uint32_t tcp_send_room(const struct tcp_conn *c);
+/*
+ * Bytes that may be queued now: the send buffer's, but no more than a share of what is free of all
+ * connections' memory, and of that at least two segments in all. Who queues no more is not refused.
+ */
+uint32_t tcp_send_room(const struct tcp *t, const struct tcp_conn *c);
+/* Half of what may be queued is not, or less than two segments are: time to queue more. */
+bool tcp_send_low(const struct tcp *t, const struct tcp_conn *c);
 
 /* The application has really taken n of the bytes of on_data() (or all): the window may open. */
 void tcp_consumed(struct tcp *t, struct tcp_conn *c, uint32_t n);

@@ -9,6 +9,7 @@ also where the books, the buffers and the exit status are checked.
 import contextlib
 import copy
 import ctypes
+import functools
 import itertools
 import json
 import os
@@ -26,9 +27,12 @@ from scapy.layers.inet import ICMP, IP
 from scapy.layers.l2 import ARP, Ether
 from scapy.packet import Raw
 
+from support import guest
+
 TOP = Path(__file__).resolve().parents[2]
-BUILD = Path(os.environ.get("MILLRACE_BUILD", TOP / "build"))
-SLOW = 4 if "asan" in BUILD.name else 1  # what deadlines are multiplied by
+NIC = os.environ.get("MILLRACE_NIC")  # the router is in a VM, on cards of this kind (guest.py)
+BUILD = Path(os.environ.get("MILLRACE_BUILD", TOP / ("build-vm" if NIC else "build")))
+SLOW = 4 if NIC or "asan" in BUILD.name else 1  # what deadlines are multiplied by
 SOAK = "MILLRACE_SOAK" in os.environ  # tests/soak: what tests/run does in short, at length
 
 BROADCAST = "ff:ff:ff:ff:ff:ff"
@@ -98,6 +102,12 @@ def move(namespace):
         raise OSError(ctypes.get_errno(), "setns")
 
 
+@functools.cache
+def the_guest():
+    """The VM of this run; started when it is first asked for."""
+    return guest.Guest(NIC, Namespace("qemu"), sh)
+
+
 def clear_dead_runs():
     """Deletes the namespaces of test runs that were killed (their daemons ended with them)."""
     for path in Path("/run/netns").glob("mrt-*"):
@@ -111,9 +121,13 @@ class Port:
     def __init__(self, name, conf, number, home=None):
         self.name = name
         self.namespace = Namespace(name)
-        self.iface = f"{name}0"
+        self.iface, self.card = f"{name}0", None
         if "veth" in conf:
             conf["vdev"] = f"{conf.pop('veth')}{number},iface={self.make_veth(home)}"
+        elif NIC:
+            self.card = the_guest().take_card(
+                self.namespace, self.iface, max(conf.get("mtu", 1500), 1500))
+            conf["pci"] = self.card.pci
         else:
             conf["tap"] = {"netns": self.namespace.name, "iface": self.iface}
         self.mac = f"02:00:00:00:{number:02x}:01"
@@ -147,6 +161,8 @@ class Port:
     def close(self):
         if self.socket:
             self.socket.close()
+        if self.card:
+            the_guest().give_back(self.card, self.namespace, self.iface)
         self.namespace.delete()
 
     # frames
@@ -295,13 +311,20 @@ class Daemon:
     """
 
     def __init__(self, home=None):
-        self.directory = tempfile.TemporaryDirectory(prefix="mrt-")
+        self.directory = tempfile.TemporaryDirectory(
+            prefix="mrt-", dir=the_guest().path if NIC else None)
         self.path = Path(self.directory.name)
         self.socket, self.log = self.path / "ctl.sock", self.path / "log"
+        if NIC:
+            self.socket = Path("/run/millrace", self.path.name)
         self.file = self.path / "millrace.yaml"
         self.daemon, self.home = None, home
 
     def start(self):
+        if NIC:
+            self.daemon = guest.Process(
+                the_guest(), [BUILD / "app/millrace", self.file], self.log, self.socket)
+            return
         with self.log.open("w") as log:
             self.daemon = subprocess.Popen(
                 [*(self.home.entering if self.home else ()),
@@ -334,6 +357,8 @@ class Daemon:
     def runtime(self):
         """The folders of DPDK's that the process has files in."""
         folders = set()
+        if NIC:
+            return folders  # the guest's, gone with it
         for fd in Path(f"/proc/{self.daemon.pid}/fd").iterdir():
             with contextlib.suppress(FileNotFoundError):  # closed meanwhile
                 if "/dpdk/" in (link := os.readlink(fd)):
@@ -359,6 +384,8 @@ class Daemon:
         if self.daemon and self.daemon.poll() is None:
             self.daemon.kill()
             self.daemon.wait()
+        if NIC and self.daemon:
+            self.daemon.forget()
         self.daemon = None
         self.directory.cleanup()
 
@@ -370,10 +397,10 @@ class Daemon:
         A worker that did not get to its answer within a second, on a machine that has more to do
         than it can, is asked again.
         """
+        at = self.daemon.control if NIC and self.daemon else self.socket
         for _ in range(30):
-            done = subprocess.run(
-                [BUILD / "app/millctl", "--socket", self.socket, "--json", *words],
-                capture_output=True, text=True, timeout=10 * SLOW)
+            done = subprocess.run([BUILD / "app/millctl", "--socket", at, "--json", *words],
+                                  capture_output=True, text=True, timeout=10 * SLOW)
             if done.returncode == 0 or "did not answer within" not in done.stderr:
                 break
         if done.returncode != 0:
@@ -405,6 +432,8 @@ class Router(Daemon):
         super().__init__(home)
         self.conf = merged(BASE, changes or {})
         self.conf["system"]["control_socket"] = str(self.socket)
+        if NIC:
+            self.conf["system"]["hugepages"] = "on"
         self.ports = {}
         try:
             for number, (name, conf) in enumerate(self.conf["ports"].items(), 1):

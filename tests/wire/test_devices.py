@@ -13,6 +13,8 @@ from scapy.utils import rdpcap, wrpcap
 from support import lab
 from support.packets import ip_bytes
 
+pytestmark = pytest.mark.not_in_vm
+
 SIZES = 0, 1, 18, 100, 777, 1472
 SMALL = {"routes": 65536, "tbl8": 1024, "mbufs": 8192}  # so that two fit a small machine
 KEPT = {"net_af_xdp": 2 * 2048, "net_bonding": 8, "net_virtio_user": 1024}  # for a while, by drivers

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: BSD-3-Clause
-"""Starts that cannot be, ends at any time, and the shipped configurations."""
+"""Starts that cannot be, and ends at any time."""
 import json
 import re
 import signal
@@ -12,6 +12,8 @@ import pytest
 from scapy.layers.inet import UDP
 
 from support import lab
+
+pytestmark = pytest.mark.not_in_vm
 
 MILLRACE = lab.BUILD / "app/millrace"
 NULL = {"lan": {"vdev": "net_null0", "addresses": ["198.18.0.254/24"]}}

@@ -1,0 +1,201 @@
+# SPDX-License-Identifier: BSD-3-Clause
+"""The lab's router in the development VM: the same tests against a network card's driver.
+
+MILLRACE_NIC=virtio, e1000e or igb turns it on (lab.py asks). One guest serves a whole run of pytest:
+each Router starts the daemon in it anew, and its ports are the guest's cards, whose far ends are
+TAPs that go from QEMU's namespace into the port's and back.
+"""
+import atexit
+import contextlib
+import json
+import os
+import select
+import shlex
+import signal
+import socket
+import subprocess
+import tempfile
+import threading
+from pathlib import Path
+
+CARDS = 4  # two routers at a time
+BOOT = Path(__file__).resolve().parents[2] / "app/guest/boot"
+
+
+class Card:
+    """A card of the guest's: its address there, and the name of its far end while nobody has it."""
+
+    def __init__(self, number):
+        self.pci, self.end = f"0000:{number:02x}:00.0", f"card{number}"
+
+
+# In the guest: joins the serial port $1 to the Unix socket $2 of process $3, as soon as it is there.
+JOIN = """
+port=$(grep -lx $1 /sys/class/virtio-ports/*/name) && port=${port%/name}
+until [ -S $2 ]; do kill -0 $3 && sleep 0.05 || exit; done
+exec socat /dev/${port##*/} UNIX-CONNECT:$2
+"""
+
+
+class Line:
+    """A pair of FIFOs to a serial port of the guest's: lines go there and come back."""
+
+    def __init__(self, path):
+        self.name, self.ends = path.name, []
+        for end in f"{path}.in", f"{path}.out":
+            os.mkfifo(end)
+            self.ends.append(os.open(end, os.O_RDWR))
+        self.rest = b""
+
+    def say(self, line):
+        while line:
+            line = line[os.write(self.ends[0], line):]
+
+    def hear(self, seconds):
+        """The next line, or nothing if none is whole after so long."""
+        while b"\n" not in self.rest:
+            if not select.select([self.ends[1]], [], [], seconds)[0]:
+                return b""
+            self.rest += os.read(self.ends[1], 1 << 16)
+        line, _, self.rest = self.rest.partition(b"\n")
+        return line + b"\n"
+
+
+class Door(threading.Thread):
+    """A Unix socket here whose every client speaks over a line, a question and an answer at a time."""
+
+    def __init__(self, path, line):
+        super().__init__(daemon=True)
+        self.line, self.socket = line, socket.socket(socket.AF_UNIX)
+        self.socket.bind(str(path))
+        self.socket.listen()
+        self.start()
+
+    def run(self):
+        with contextlib.suppress(OSError):  # the socket is closed: the end
+            while True:
+                client = self.socket.accept()[0]
+                with client, client.makefile("rb") as asked, contextlib.suppress(OSError):
+                    for question in asked:
+                        self.line.say(question)
+                        client.sendall(self.line.hear(60))
+
+    def close(self):
+        self.socket.shutdown(socket.SHUT_RDWR)
+        self.socket.close()
+
+
+class Guest:
+    """A running VM. Its folder `path` is seen by both sides under the same name."""
+
+    def __init__(self, nic, namespace, sh):
+        self.folder = tempfile.TemporaryDirectory(prefix="mrt-guest-")
+        self.path, self.namespace, self.sh = Path(self.folder.name), namespace, sh
+        self.lock = threading.Lock()
+        self.cards = [Card(number) for number in range(1, CARDS + 1)]
+        self.ports = [Line(self.path / f"port{number}") for number in range(1, CARDS + 1)]
+        (self.path / "join").write_text(JOIN)
+        self.agent = Line(self.path / "agent")
+        self.log = (self.path / "console").open("wb")
+        self.qemu = subprocess.Popen(
+            [*namespace.entering, "setpriv", "--pdeathsig", "TERM", BOOT, nic, self.path,
+             *(card.end for card in self.cards)],
+            stdin=subprocess.DEVNULL, stdout=self.log, stderr=self.log)
+        atexit.register(self.stop)
+        assert self.hear(120) == "up", self.words()
+        self.run("mkdir -p /run/millrace")
+
+    def words(self):
+        return (self.path / "console").read_text(errors="replace")[-4000:]
+
+    def hear(self, seconds):
+        word = self.agent.hear(seconds)
+        assert word and self.qemu.poll() is None, f"the guest is silent:\n{self.words()}"
+        return word.decode().strip()
+
+    def run(self, command, seconds=60):
+        """The exit status of a shell command in the guest."""
+        with self.lock:
+            self.agent.say(command.encode() + b"\n")
+            return int(self.hear(seconds))
+
+    def monitor(self, command, **arguments):
+        """A command to QEMU itself (QMP)."""
+        with socket.socket(socket.AF_UNIX) as link:
+            link.connect(str(self.path / "qmp"))
+            with link.makefile("rw") as words:
+                words.readline()  # its greeting
+                for one in {"execute": "qmp_capabilities"}, \
+                        {"execute": command, "arguments": arguments}:
+                    words.write(json.dumps(one) + "\n")
+                    words.flush()
+                    while "return" not in (answer := json.loads(words.readline())):
+                        assert "error" not in answer, answer
+
+    def set_link(self, card, up):
+        self.monitor("set_link", name=f"nic-{card.end}", up=up)
+
+    def take_card(self, namespace, iface, mtu):
+        """A card that is free; its far end is now `iface` of a namespace, with this MTU."""
+        card = self.cards.pop()
+        self.sh("ip", "-n", self.namespace.name, "link", "set", card.end, "netns", namespace.name)
+        self.sh("ip", "-n", namespace.name, "link", "set", card.end, "name", iface)
+        self.sh("ip", "-n", namespace.name, "link", "set", iface, "mtu", str(mtu), "up")
+        return card
+
+    def give_back(self, card, namespace, iface):
+        self.sh("ip", "-n", namespace.name, "addr", "flush", "dev", iface)
+        self.sh("ip", "-n", namespace.name, "link", "set", iface, "down", "mtu", "1500", "name",
+                card.end, "netns", self.namespace.name)
+        self.cards.append(card)
+
+    def stop(self):
+        self.qemu.terminate()
+        self.qemu.wait(20)
+        self.namespace.delete()
+        self.folder.cleanup()
+
+
+class Process:
+    """millrace in the guest, as far as a Popen of it is asked for.
+
+    `inside` is its control socket there; `control` is where we reach it.
+    """
+
+    def __init__(self, guest, words, log, inside):
+        self.guest, self.returncode = guest, None
+        self.port = guest.ports.pop()
+        self.control = log.parent / "door"
+        self.door = Door(self.control, self.port)
+        self.status = guest.path / f"{log.name}-{id(self)}.status"
+        inner = f"{shlex.join(map(str, words))} >{log} 2>&1 & echo $! >{self.status}.pid; " \
+                f"wait $!; echo $? >{self.status}"
+        guest.run(f"setsid bash -c {shlex.quote(inner)} &")
+        guest.run(f"until [ -s {self.status}.pid ]; do sleep 0.05; done")
+        self.pid = int(Path(f"{self.status}.pid").read_text())
+        guest.run(f"setsid bash {guest.path}/join {self.port.name} {inside} {self.pid} &")
+
+    def poll(self):
+        if self.returncode is None and self.status.exists() and (text := self.status.read_text()):
+            status = int(text)
+            self.returncode = status if status < 128 else 128 - status
+        return self.returncode
+
+    def wait(self, timeout=30):
+        if self.poll() is None:
+            self.guest.run(f"timeout {timeout} bash -c 'until [ -s {self.status} ]; do sleep 0.05; "
+                           "done'", timeout + 30)
+        if self.poll() is None:
+            raise subprocess.TimeoutExpired("millrace", timeout)
+        return self.returncode
+
+    def send_signal(self, number):
+        self.guest.run(f"kill -{int(number)} {self.pid}")
+
+    def kill(self):
+        self.send_signal(signal.SIGKILL)
+
+    def forget(self):
+        """It has ended: its port is somebody else's."""
+        self.door.close()
+        self.guest.ports.append(self.port)

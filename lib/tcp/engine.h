@@ -530,10 +530,13 @@ struct say {
 	bool leave_sum; /* over data that are sent by reference */
 };
 
-/* Segments of len bytes of data, or of none. */
+/*
+ * Segments of len bytes of data, or of none: then without a look at the MSS, whose line an ACK does
+ * not wait for.
+ */
 static inline uint32_t segment_count(const struct tcp_conn *c, uint32_t len)
 {
-	return len > c->mss ? (len + c->mss - 1) / c->mss : 1;
+	return len == 0 || len <= c->mss ? 1 : (len + c->mss - 1) / c->mss;
 }
 
 /* Up to here data are copied behind the header: one buffer goes out, not two. */

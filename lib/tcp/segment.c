@@ -249,7 +249,8 @@ struct rte_mbuf *segment_write(struct tcp *t, struct tcp_conn *c, const struct s
 			.tos = tos_of(c, s),
 			.frag = t->set.path_mtu && !(c->wants & NO_DF) ? IP4_DF : 0,
 			.segments = (uint16_t)segment_count(c, s->len),
-			.cut_every = c->mss,
+			.cut_every =
+				s->len == 0 ? 0 : c->mss, /* an ACK does not ask for its line */
 			.leave_sum = s->leave_sum},
 		&f);
 	return m;

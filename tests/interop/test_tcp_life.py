@@ -15,7 +15,8 @@ RESET_AT_CLOSE = struct.pack("ii", 1, 0)  # for SO_LINGER
 
 @pytest.fixture(scope="module")
 def host():
-    router = clients.kernel_router()
+    # eight sleepers are not half of it: nobody is let go for want of memory, however slow we are
+    router = clients.kernel_router({"system": {"limits": {"mbufs": 65536}}})
     clients.forget_at_close(router.lan.namespace)  # or nmap may meet a port that is remembered
     # listeners that stay take the new settings, too: they are in force when the new one is there
     router.apply({"tcp": {"keepalive": "1s"},

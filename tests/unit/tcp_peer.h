@@ -203,4 +203,12 @@ static inline void peer_close(void)
 	bed_close(&peer.bed);
 }
 
+/* The end of a case, for cmocka. */
+static inline int close_peer(void **state)
+{
+	(void)state;
+	peer_close();
+	return 0;
+}
+
 #endif

@@ -19,13 +19,6 @@ static int open_peer(void **state)
 	return 0;
 }
 
-static int close_peer(void **state)
-{
-	(void)state;
-	peer_close();
-	return 0;
-}
-
 static void from_now(void)
 {
 	memcpy(before, bed_of_peer()->w->count, sizeof(before));

@@ -52,13 +52,11 @@ static int open_peer(void **state)
 	return 0;
 }
 
-static int close_peer(void **state)
+static int free_kept(void **state)
 {
-	(void)state;
 	for (uint32_t i = 0; i < n_kept; i++)
 		rte_pktmbuf_free(kept[i]);
-	peer_close();
-	return 0;
+	return close_peer(state);
 }
 
 static uint64_t refused(void)
@@ -293,16 +291,16 @@ static void half_open_is_not_stalled(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test_setup_teardown(bytes_that_nobody_reads, open_peer, close_peer),
-		cmocka_unit_test_setup_teardown(bytes_that_are_read, open_peer, close_peer),
-		cmocka_unit_test_setup_teardown(echo_that_nobody_reads, open_peer, close_peer),
-		cmocka_unit_test_setup_teardown(holes_from_the_back, open_peer, close_peer),
+		cmocka_unit_test_setup_teardown(bytes_that_nobody_reads, open_peer, free_kept),
+		cmocka_unit_test_setup_teardown(bytes_that_are_read, open_peer, free_kept),
+		cmocka_unit_test_setup_teardown(echo_that_nobody_reads, open_peer, free_kept),
+		cmocka_unit_test_setup_teardown(holes_from_the_back, open_peer, free_kept),
 		cmocka_unit_test_setup_teardown(
-			the_worst_goes_under_pressure, open_peer, close_peer),
-		cmocka_unit_test_setup_teardown(a_trickle_is_no_progress, open_peer, close_peer),
-		cmocka_unit_test_setup_teardown(progress_is_safe, open_peer, close_peer),
-		cmocka_unit_test_setup_teardown(holes_go_under_pressure, open_peer, close_peer),
-		cmocka_unit_test_setup_teardown(half_open_is_not_stalled, open_peer, close_peer),
+			the_worst_goes_under_pressure, open_peer, free_kept),
+		cmocka_unit_test_setup_teardown(a_trickle_is_no_progress, open_peer, free_kept),
+		cmocka_unit_test_setup_teardown(progress_is_safe, open_peer, free_kept),
+		cmocka_unit_test_setup_teardown(holes_go_under_pressure, open_peer, free_kept),
+		cmocka_unit_test_setup_teardown(half_open_is_not_stalled, open_peer, free_kept),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

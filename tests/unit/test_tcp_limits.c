@@ -33,13 +33,6 @@ static int open_peer(void **state)
 	return 0;
 }
 
-static int close_peer(void **state)
-{
-	(void)state;
-	peer_close();
-	return 0;
-}
-
 /* A ring that can grow no more waits for an acknowledgement, and holds up nobody else. */
 static void full_ring_waits_alone(void **state)
 {

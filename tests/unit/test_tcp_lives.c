@@ -74,13 +74,6 @@ static int open_peer(void **state)
 	return 0;
 }
 
-static int close_peer(void **state)
-{
-	(void)state;
-	peer_close();
-	return 0;
-}
-
 /* Data and an acknowledgement in one segment; on_sent() aborts: the data have no taker. */
 static void ends_in_on_sent(void **state)
 {

@@ -13,6 +13,8 @@ static struct {
 	uint64_t rx;	    /* with `mtu`: what it offers of receiving, */
 	const char *driver; /* its driver, */
 	uint16_t mtu;	    /* and the largest that it takes; 0: what it says itself */
+	bool wakes;	    /* receive interrupts were asked for, first of all */
+	uint32_t configured;
 } nic;
 
 int __real_rte_eth_dev_info_get(uint16_t id, struct rte_eth_dev_info *info);
@@ -54,6 +56,8 @@ int __wrap_rte_eth_dev_configure(
 	struct rte_eth_conf really = *c;
 
 	nic.asked = c->txmode.offloads;
+	if (nic.configured++ == 0)
+		nic.wakes = c->intr_conf.rxq;
 	really.txmode.offloads &= nic.offers == 0 ? UINT64_MAX : 0;
 	really.rxmode.offloads &= nic.offers == 0 ? UINT64_MAX : 0;
 	return __real_rte_eth_dev_configure(id, rxqs, txqs, &really);
@@ -131,6 +135,28 @@ static void test_what_devices_do_of_sending(void **state)
 	nic.offers = 0;
 }
 
+/* Interrupts to sleep by are asked for, but not of a driver that takes the request and has none. */
+static void test_who_is_not_asked_to_wake(void **state)
+{
+	static const char *const drivers[] = {"net_e1000_igb", "net_e1000_em"};
+
+	(void)state;
+	nic.offers = ALL;
+	nic.segs = 8;
+	nic.taps = false;
+	for (size_t i = 0; i < RTE_DIM(drivers); i++) {
+		nic.driver = drivers[i];
+		nic.configured = 0;
+		device(0, "lan", "net_null0", 0xc61200fe);
+		apply(1);
+		assert_int_equal(nic.wakes, i == 0);
+		apply(0);
+		epoch_drain(net->epoch);
+	}
+	nic.driver = NULL;
+	nic.offers = 0;
+}
+
 /* A frame that one buffer does not hold is not asked of a device that fills no second one. */
 static void test_mtu_by_the_buffers(void **state)
 {
@@ -182,6 +208,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		T(test_what_devices_do_of_sending),
+		T(test_who_is_not_asked_to_wake),
 		T(test_mtu_by_the_buffers),
 	};
 

@@ -32,6 +32,15 @@ def home():
 
 
 @pytest.fixture
+def second_home():
+    """One for a second router: AF_PACKET's fan-out groups are told apart by pid ^ ifindex alone,
+    so that two processes in one namespace may ask for the same one and be refused."""
+    namespace = lab.Namespace("home2")
+    yield namespace
+    namespace.delete()
+
+
+@pytest.fixture
 def pages():
     """Hugepages for two routers, given back afterwards; never fewer than there were before."""
     total, free = (int((HUGEPAGES / f"{what}_hugepages").read_text()) for what in ("nr", "free"))
@@ -164,13 +173,13 @@ def connected(one, other):
     return True
 
 
-def ping_pong(make_router, left, right, options=None, slack=0, **place):
+def ping_pong(make_router, left, right, options=None, slack=0, homes=(None, None)):
     """Two routers with a link between them: what is sent at one end arrives at the other."""
     options = options or system()
     routers = []
-    for here, link in ("lan", left), ("wan", right):
+    for here, link, home in ("lan", left, homes[0]), ("wan", right, homes[1]):
         conf = half(here, link, options)
-        routers.append(make_router(conf, introduce=False, wait=False, **place))
+        routers.append(make_router(conf, introduce=False, wait=False, home=home))
         routers[-1].wait_until(lambda: "ready:" in routers[-1].words(), 15, "it has started")
     for router in routers:
         router.await_ready()
@@ -198,19 +207,20 @@ def test_vhost_and_virtio_user(make_router, tmp_path):
               {"vdev": f"net_virtio_user0,path={tmp_path}/v"}, slack=KEPT["net_virtio_user"])
 
 
-def test_bonds_by_lacp(home, make_router):
+def test_bonds_by_lacp(home, second_home, make_router):
     """Two links between two bonds; the kernel here may have no bonding of its own."""
-    ends = []
+    homes = home, second_home
     for i in (0, 1):
-        lab.sh("ip", "-n", home.name, "link", "add", f"a{i}", "type", "veth",
-               "peer", "name", f"b{i}")
-        for iface in f"a{i}", f"b{i}":
-            lab.quiet(home, iface)
-            lab.sh("ip", "-n", home.name, "link", "set", iface, "up")
-    for side in "ab":
-        ends.append({"vdev": "net_bonding0,mode=4,xmit_policy=l34",
-                     "members": [f"net_af_packet{i + 5},iface={side}{i}" for i in (0, 1)]})
-    ping_pong(make_router, *ends, slack=KEPT["net_bonding"], home=home)
+        ends = f"a{i}", f"b{i}"
+        lab.sh("ip", "-n", home.name, "link", "add", ends[0], "type", "veth",
+               "peer", "name", ends[1], "netns", second_home.name)
+        for namespace, iface in zip(homes, ends):
+            lab.quiet(namespace, iface)
+            lab.sh("ip", "-n", namespace.name, "link", "set", iface, "up")
+    bonds = [{"vdev": "net_bonding0,mode=4,xmit_policy=l34",
+              "members": [f"net_af_packet{i + 5},iface={side}{i}" for i in (0, 1)]}
+             for side in "ab"]
+    ping_pong(make_router, *bonds, slack=KEPT["net_bonding"], homes=homes)
 
 
 # --- from and to files, and nowhere ---

@@ -2,6 +2,7 @@
 /* The list of commands, and a printer for what each of them gets. */
 #include "commands.h"
 
+#include "nic.h"
 #include "table.h"
 
 #define NEIGHBOURS_PAGE 10000 /* what show.neighbours says of its limit */
@@ -316,6 +317,49 @@ static void print_methods(const json_t *result, bool all)
 	}
 }
 
+static void print_nics(const json_t *result, bool all)
+{
+	static const struct column brief[] = {
+		{"ADDRESS", "address"},
+		{"DRIVER", "driver"},
+		{"BEFORE", "driver_before"},
+		{"INTERFACES", "interfaces"},
+		{"LINK", "link"},
+		{"MBIT/S", "speed_mbps", true},
+		{"NUMA", "numa", true},
+		{"GROUP", "iommu_group", true},
+		{"WITH", "group_has"},
+		{"IN USE BY", "in_use_by"},
+		{NULL},
+	};
+	static const struct column more[] = {
+		{"ADDRESS", "address"},
+		{"ID", "id"},
+		{"ON TOP", "on_top"},
+		{NULL},
+	};
+
+	print_list(brief, result);
+	if (all) {
+		putchar('\n');
+		print_list(more, result);
+	}
+}
+
+static void print_drivers(const json_t *result, bool all)
+{
+	static const struct column columns[] = {
+		{"ADDRESS", "address"},
+		{"BEFORE", "before"},
+		{"DRIVER", "driver"},
+		{"INTERFACES", "interfaces"},
+		{NULL},
+	};
+
+	(void)all;
+	print_list(columns, result);
+}
+
 const struct command commands[] = {
 	{"show ports", "devices: link, counters, addresses; --all: drivers, queues", "show.ports",
 		print_ports},
@@ -383,5 +427,23 @@ const struct command commands[] = {
 		print_diff},
 	{"config save", "writes the configuration, with routes and neighbours that were added",
 		"config.save", print_saved, {{"file", ARG_FILE_MAYBE, "FILE"}}},
+
+	{"nic list",
+		"this machine's network cards: driver, link, IOMMU group, who uses them; "
+		"--all: ids",
+		NULL, print_nics, .here = nic_list},
+	{"nic bind", "gives cards to DPDK; not those that routes or an SSH session need", NULL,
+		print_drivers,
+		{
+			{"address", ARG_PLACES, "ADDRESS|INTERFACE"},
+			{"driver", ARG_WORD, "vfio-pci"},
+			{"force", ARG_FLAG},
+		},
+		.here = nic_bind},
+	{"nic unbind",
+		"gives them back to the drivers that they had; names: and their interfaces' "
+		"names",
+		NULL, print_drivers, {{"address", ARG_PLACES, "ADDRESS"}, {"names", ARG_FLAG}},
+		.here = nic_unbind},
 };
 const size_t n_commands = sizeof(commands) / sizeof(*commands);

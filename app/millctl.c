@@ -1,10 +1,11 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * millctl: the operator's command. Turns words into one call of a method on the control socket and
- * its result into a table, or prints it as it came (--json).
+ * millctl: the operator's command. Turns words into one call of a method on the control socket, or
+ * of a function here, and its result into a table, or prints it as it came (--json).
  */
 #include "client.h"
 #include "commands.h"
+#include "host.h"
 
 #include <errno.h>
 #include <getopt.h>
@@ -51,6 +52,9 @@ static void print_args(FILE *out, const struct command *c)
 		case ARG_FLAG:
 			fprintf(out, " [%s]", a->name);
 			break;
+		case ARG_PLACES:
+			fprintf(out, " %s...", a->shown);
+			break;
 		}
 	}
 }
@@ -86,14 +90,21 @@ static void print_usage(FILE *out, const struct command *c)
 
 /* --- words to parameters --- */
 
-/* Whether the two words that a command has begin with those given. */
+/* How many words a command has. */
+static int words_of(const struct command *c)
+{
+	return strchr(c->words, ' ') != NULL ? 2 : 1;
+}
+
+/* Whether the one or two words that a command has begin with those given. */
 static bool begins(const struct command *c, const char *verb, const char *noun)
 {
-	const char *second = strchr(c->words, ' ') + 1;
-	size_t n = strlen(verb);
+	size_t n = strlen(verb), first = strcspn(c->words, " ");
 
-	return n > 0 && n < (size_t)(second - c->words) && strncmp(c->words, verb, n) == 0 &&
-	       (noun == NULL || (*noun != 0 && strncmp(second, noun, strlen(noun)) == 0));
+	if (n == 0 || n > first || strncmp(c->words, verb, n) != 0)
+		return false;
+	return noun == NULL || words_of(c) == 1 ||
+	       (*noun != 0 && strncmp(c->words + first + 1, noun, strlen(noun)) == 0);
 }
 
 /* The command that words mean; NULL after saying why there is none. */
@@ -109,7 +120,7 @@ static const struct command *find_command(char **words, int n)
 			matches++;
 		}
 	}
-	if (matches == 1 && noun != NULL)
+	if (matches == 1 && (noun != NULL || words_of(found) == 1))
 		return found;
 	fprintf(stderr,
 		matches == 0 ? "millctl: there is no command `%s%s%s`; millctl --help lists them\n"
@@ -138,6 +149,7 @@ static json_t *value_of(const char *word)
 
 static const struct arg *keyword(const struct command *c, const char *word)
 {
+	word += strncmp(word, "--", 2) == 0 ? 2 : 0;
 	for (const struct arg *a = c->args; a < c->args + COMMAND_ARGS && a->name != NULL; a++) {
 		if (a->kind != ARG_WORD && a->kind != ARG_WORDS && a->kind != ARG_FLAG)
 			continue;
@@ -153,10 +165,17 @@ static const struct arg *place(const struct command *c, const json_t *params)
 	for (const struct arg *a = c->args; a < c->args + COMMAND_ARGS && a->name != NULL; a++) {
 		if (a->kind == ARG_WORD || a->kind == ARG_WORDS || a->kind == ARG_FLAG)
 			continue;
-		if (json_object_get(params, a->name) == NULL)
+		if (a->kind == ARG_PLACES || json_object_get(params, a->name) == NULL)
 			return a;
 	}
 	return NULL;
+}
+
+static void append(json_t *params, const char *name, const char *word)
+{
+	if (json_object_get(params, name) == NULL)
+		json_object_set_new(params, name, json_array());
+	json_array_append_new(json_object_get(params, name), json_string(word));
 }
 
 /* Reads a file, whole if it has up to TEXT_MAX bytes; NULL with errno. free() it. */
@@ -224,23 +243,24 @@ static int add_word(struct ctl *ctl, const struct command *c, char **words, int 
 		return 0;
 	}
 	if (a != NULL && a->kind == ARG_WORDS) {
-		if (json_object_get(params, a->name) == NULL)
-			json_object_set_new(params, a->name, json_array());
-		json_array_append_new(json_object_get(params, a->name), json_string(words[1]));
+		append(params, a->name, words[1]);
 		return 2;
 	}
 	if (a != NULL) {
 		json_object_set_new(params, a->name, value_of(words[1]));
 		return 2;
 	}
-	a = place(c, params);
+	a = strncmp(words[0], "--", 2) == 0 ? NULL : place(c, params);
 	if (a == NULL) {
 		fprintf(stderr, "millctl: `%s` does not belong here\n", words[0]);
 		return 0;
 	}
 	if (a->kind == ARG_FILE || a->kind == ARG_FILE_MAYBE)
 		return add_file(ctl, a, words[0], params);
-	json_object_set_new(params, a->name, json_string(words[0]));
+	if (a->kind == ARG_PLACES)
+		append(params, a->name, words[0]);
+	else
+		json_object_set_new(params, a->name, json_string(words[0]));
 	return 1;
 }
 
@@ -256,7 +276,8 @@ static json_t *make_params(struct ctl *ctl, const struct command *c, char **word
 			goto wrong;
 	}
 	missing = place(c, params);
-	if (missing == NULL || missing->kind == ARG_PLACE_MAYBE || missing->kind == ARG_FILE_MAYBE)
+	if (missing == NULL || missing->kind == ARG_PLACE_MAYBE ||
+		missing->kind == ARG_FILE_MAYBE || json_object_get(params, missing->name) != NULL)
 		return params;
 	fprintf(stderr, "millctl: %s is missing\n", missing->shown);
 wrong:
@@ -305,10 +326,16 @@ static json_t *call(
 	return result;
 }
 
-static void print_json(const json_t *result)
+/* Prints a result, which ends here. */
+static void print(const struct ctl *ctl, const struct command *c, json_t *result)
 {
-	json_dumpf(result, stdout, JSON_INDENT(2));
-	putchar('\n');
+	if (ctl->json) {
+		json_dumpf(result, stdout, JSON_INDENT(2));
+		putchar('\n');
+	} else {
+		c->print(result, ctl->all);
+	}
+	json_decref(result);
 }
 
 /*
@@ -342,22 +369,53 @@ static int run(
 
 		if (result == NULL)
 			return EXIT_FAILURE;
-		if (ctl->json)
-			print_json(result);
-		else
-			c->print(result, ctl->all);
 		more = asks_on(ctl, c, params, result);
-		json_decref(result);
+		print(ctl, c, result);
 	} while (more);
 	return EXIT_SUCCESS;
+}
+
+/* What needs no daemon. */
+static int run_here(const struct ctl *ctl, const struct command *c, const json_t *params)
+{
+	struct host h;
+	json_t *result;
+
+	host_here(&h, ctl->socket);
+	result = c->here(&h, params);
+	for (char *line = h.why, *end; *line != 0; line = end) {
+		end = line + strcspn(line, "\n");
+		fprintf(stderr, "millctl: %.*s\n", (int)(end - line), line);
+		end += *end != 0;
+	}
+	if (result == NULL)
+		return EXIT_FAILURE;
+	print(ctl, c, result);
+	return h.status;
+}
+
+static int run_there(const struct ctl *ctl, const struct command *c, json_t *params)
+{
+	struct client *client;
+	int status, err = client_open(&client, ctl->socket, CLIENT_TIMEOUT_MS);
+
+	if (err != 0) {
+		fprintf(stderr,
+			err == -ETIMEDOUT ? "millctl: millrace does not answer on %s: %s\n"
+					  : "millctl: no millrace is listening on %s: %s\n",
+			ctl->socket, strerror(-err));
+		return EXIT_FAILURE;
+	}
+	status = run(ctl, client, c, params);
+	client_close(client);
+	return status;
 }
 
 static int run_words(struct ctl *ctl, char **words, int n)
 {
 	const struct command *c = find_command(words, n);
-	json_t *params = c != NULL ? make_params(ctl, c, words + 2, n - 2) : NULL;
-	struct client *client;
-	int status, err;
+	int used = c != NULL ? words_of(c) : 0, status;
+	json_t *params = c != NULL ? make_params(ctl, c, words + used, n - used) : NULL;
 
 	if (ctl->unread)
 		return EXIT_FAILURE;
@@ -366,17 +424,7 @@ static int run_words(struct ctl *ctl, char **words, int n)
 			print_usage(stderr, c);
 		return EXIT_USAGE;
 	}
-	err = client_open(&client, ctl->socket, CLIENT_TIMEOUT_MS);
-	if (err != 0) {
-		fprintf(stderr,
-			err == -ETIMEDOUT ? "millctl: millrace does not answer on %s: %s\n"
-					  : "millctl: no millrace is listening on %s: %s\n",
-			ctl->socket, strerror(-err));
-		json_decref(params);
-		return EXIT_FAILURE;
-	}
-	status = run(ctl, client, c, params);
-	client_close(client);
+	status = c->here != NULL ? run_here(ctl, c, params) : run_there(ctl, c, params);
 	json_decref(params);
 	if (fflush(stdout) != 0 || ferror(stdout)) {
 		fprintf(stderr, "millctl: standard output: %s\n", strerror(errno));
@@ -417,9 +465,11 @@ int main(int argc, char **argv)
 	const char *named = getenv("MILLRACE_SOCKET");
 	struct ctl ctl = {.socket = named != NULL && *named != 0 ? named : CLIENT_SOCKET};
 	bool wants_help = false;
-	int option;
+	int option, n = 0;
 
-	while ((option = getopt_long(argc, argv, "s:jah", options, NULL)) != -1) {
+	/* words come in their order; behind the first, an option that is not ours is the command's
+	 */
+	while ((option = getopt_long(argc, argv, "-:s:jah", options, NULL)) != -1) {
 		switch (option) {
 		case 's':
 			ctl.socket = optarg;
@@ -433,16 +483,26 @@ int main(int argc, char **argv)
 		case 'h':
 			wants_help = true;
 			break;
+		case 1:
+			argv[n++] = optarg;
+			break;
 		default:
-			fputs("millctl --help tells more\n", stderr);
+			if (option == '?' && optopt == 0 && n > 0) {
+				argv[n++] = argv[optind - 1];
+				break;
+			}
+			fprintf(stderr, "millctl: `%s`? millctl --help tells more\n",
+				argv[optind - 1]);
 			return EXIT_USAGE;
 		}
 	}
+	while (optind < argc) /* behind "--" */
+		argv[n++] = argv[optind++];
 	if (wants_help)
-		return help(argv + optind, argc - optind);
-	if (optind == argc) {
+		return help(argv, n);
+	if (n == 0) {
 		print_help(stderr);
 		return EXIT_USAGE;
 	}
-	return run_words(&ctl, argv + optind, argc - optind);
+	return run_words(&ctl, argv, n);
 }

@@ -61,6 +61,16 @@ static inline void tree_file(const char *path, const char *text)
 		abort();
 }
 
+/* A link at `path` that says `text`, as those of /proc/N/fd do. */
+static inline void tree_words(const char *path, const char *text)
+{
+	char full[PATH_MAX];
+
+	tree_path(full, path);
+	if (symlink(text, full) != 0)
+		abort();
+}
+
 /* A link at `path` to `target`, both below the root; whatever is there is replaced. */
 static inline void tree_link(const char *path, const char *target)
 {
@@ -79,6 +89,16 @@ static inline void tree_folder(const char *path)
 
 	snprintf(below, sizeof(below), "%s/", path);
 	tree_path(full, below);
+}
+
+static inline void tree_rename(const char *from, const char *to)
+{
+	char was[PATH_MAX], is[PATH_MAX];
+
+	tree_path(was, from);
+	tree_path(is, to);
+	if (rename(was, is) != 0)
+		abort();
 }
 
 static inline void tree_unlink(const char *path)

@@ -179,6 +179,8 @@ static void test_words(void **state)
 			""},
 		{"route add 10.0.0.0/8 blackhole", "{\"prefix\":\"10.0.0.0/8\",\"blackhole\":true}",
 			""},
+		{"route add --blackhole 10.0.0.0/8 --json",
+			"{\"blackhole\":true,\"prefix\":\"10.0.0.0/8\"}", "{}\n"},
 		{"ro a blackhole 10.0.0.0/8", "{\"blackhole\":true,\"prefix\":\"10.0.0.0/8\"}", ""},
 		{"neighbour add 198.18.0.7 02:00:00:00:00:07 lan",
 			"{\"address\":\"198.18.0.7\",\"mac\":\"02:00:00:00:00:07\",\"port\":"
@@ -216,6 +218,11 @@ static void test_wrong_words(void **state)
 		{"route add 10.0.0.0/8 via", "`via` needs a value: GATEWAY"},
 		{"route add 10.0.0.0/8 198.18.1.1", "`198.18.1.1` does not belong here"},
 		{"--jsn show ports", "millctl --help tells more"},
+		{"show ports --jsn", "`--jsn` does not belong here"},
+		{"show ports -x", "millctl --help tells more"},
+		{"show ports --socket", "millctl --help tells more"},
+		{"nic bind", "ADDRESS|INTERFACE is missing"},
+		{"nic bind a --driver", "`driver` needs a value: vfio-pci"},
 	};
 	struct fixture *f = *state;
 
@@ -373,6 +380,22 @@ static void test_odd_files(void **state)
 	unlink(path);
 }
 
+/* Without a daemon, and none is asked; the machine has no such card. */
+static void test_here(void **state)
+{
+	struct fixture *f = *state;
+
+	assert_int_equal(run(f, "--socket /tmp/no/such nic bind nonesuch 9999:99:99.9"), 1);
+	assert_string_equal(f->err,
+		"millctl: there is no network card nonesuch; `millctl nic list` shows which there "
+		"are\n"
+		"millctl: there is no network card 9999:99:99.9; `millctl nic list` shows which "
+		"there are\n");
+	assert_int_equal(run(f, "--socket /tmp/no/such --json nic list"), 0);
+	assert_int_equal(f->out[0], '[');
+	assert_string_equal(f->app.asked, "");
+}
+
 /* An error that stands nowhere in the file has no line. */
 static void test_an_error_without_a_line(void **state)
 {
@@ -407,6 +430,7 @@ int main(int argc, char **argv)
 		TEST(test_files),
 		TEST(test_odd_files),
 		TEST(test_an_error_without_a_line),
+		TEST(test_here),
 		TEST(test_help),
 	};
 

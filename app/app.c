@@ -6,7 +6,7 @@
 #include "loop.h"
 #include "net/neigh.h"
 #include "net/net.h"
-#include "net/port.h"
+#include "net/port_link.h"
 #include "net/route.h"
 #include "service/service.h"
 
@@ -67,7 +67,7 @@ static void tick(struct app *app, ticks now)
 {
 	neigh_tick(app->net, now);
 	route_tick(app->net);
-	port_poll_links(app->net, now);
+	port_link_poll(app->net, now);
 	service_poll(app->net);
 	if (now - app->load_at >= clock_of_ms(LOAD_MS))
 		take_load(app, now);

@@ -6,6 +6,7 @@
 #include "base/log.h"
 #include "config/conf.h"
 #include "eal.h"
+#include "net/absent.h"
 #include "net/net.h"
 
 #include <errno.h>
@@ -134,9 +135,36 @@ static int switch_to(struct net *net, const struct conf *c, struct errs *e)
 	return 0;
 }
 
+/* As conf_print_errors() prints them. */
+static void log_err(enum log_level level, const char *file, const struct err *x, const char *more)
+{
+	if (x->at.line != 0)
+		log_line(level, "%s:%u:%u: %s: %s%s", file, x->at.line, x->at.column, x->path,
+			x->text, more);
+	else
+		log_line(level, "%s: %s: %s%s", file, x->path, x->text, more);
+}
+
+/* What is in force although it is not quite what the file says. */
+static void tell_shortfalls(struct net *net, const char *file)
+{
+	const struct absents *absents = absent_ports(net);
+
+	for (uint32_t i = 0; i < absents->n; i++)
+		log_err(LEVEL_ERROR, file, &absents->list[i].why,
+			"; the others go on, and the next apply tries it again");
+	for (size_t i = 0; i < net->made_do.n; i++)
+		log_err(LEVEL_WARNING, file, &net->made_do.list[i], "");
+	errs_clear(&net->made_do);
+}
+
 int apply_start(struct app *app, struct errs *e)
 {
-	return switch_to(app->net, app->conf, e);
+	int rc = switch_to(app->net, app->conf, e);
+
+	if (rc == 0)
+		tell_shortfalls(app->net, app->conf->file);
+	return rc;
 }
 
 /* c is in force; what was is what a rollback goes to, unless it means the same. */
@@ -162,8 +190,9 @@ int apply_change(struct app *app, struct conf *c, struct errs *e)
 	rc = switch_to(app->net, c, e);
 	if (rc < 0)
 		return rc;
-	remember(app, c);
+	tell_shortfalls(app->net, c->file);
 	log_notice("configuration applied: %s", c->file);
+	remember(app, c);
 	return 0;
 }
 
@@ -184,17 +213,6 @@ int apply_rollback(struct app *app, struct errs *e)
 	return rc;
 }
 
-/* As conf_print_errors() prints them. */
-static void log_errors(const char *file, const struct errs *e)
-{
-	for (const struct err *x = e->list; x < e->list + e->n; x++)
-		if (x->at.line != 0)
-			log_error("%s:%u:%u: %s: %s", file, x->at.line, x->at.column, x->path,
-				x->text);
-		else
-			log_error("%s: %s: %s", file, x->path, x->text);
-}
-
 int apply_reread(struct app *app)
 {
 	struct errs e = {0};
@@ -203,7 +221,8 @@ int apply_reread(struct app *app)
 
 	if (rc < 0) {
 		errs_sort(&e);
-		log_errors(app->file, &e);
+		for (size_t i = 0; i < e.n; i++)
+			log_err(LEVEL_ERROR, app->file, &e.list[i], "");
 		log_error("the configuration stays as it was");
 		conf_free(c);
 	}

@@ -6,6 +6,7 @@
 #include "apply.h"
 #include "base/log.h"
 #include "config/conf.h"
+#include "net/absent.h"
 #include "net/net.h"
 
 #include <errno.h>
@@ -74,6 +75,19 @@ json_t *changes_diff(struct app *app, struct call *call)
 	return diff_result(call, diff);
 }
 
+/* The same, and which ports could not be opened all the same. */
+static json_t *applied(struct app *app, struct call *call, char *diff)
+{
+	const struct absents *absents = absent_ports(app->net);
+	json_t *result = diff_result(call, diff), *list = json_array();
+
+	for (uint32_t i = 0; i < absents->n; i++)
+		json_array_append_new(list, json_pack("{s:s, s:s}", "name", absents->list[i].name,
+						    "error", absents->list[i].why.text));
+	json_object_set_new(result, "failed_ports", list);
+	return result;
+}
+
 json_t *changes_apply(struct app *app, struct call *call)
 {
 	struct errs e = {0};
@@ -85,7 +99,7 @@ json_t *changes_apply(struct app *app, struct call *call)
 		free(diff);
 		return fail(call, param_string(call, "file", "configuration"), &e);
 	}
-	return diff_result(call, diff);
+	return applied(app, call, diff);
 }
 
 json_t *changes_rollback(struct app *app, struct call *call)
@@ -99,7 +113,7 @@ json_t *changes_rollback(struct app *app, struct call *call)
 		free(diff);
 		return fail(call, app->previous->file, &e);
 	}
-	return diff_result(call, diff);
+	return applied(app, call, diff);
 }
 
 /* What an operator added, as lists that grow. */

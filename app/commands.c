@@ -23,6 +23,7 @@ static void print_ports(const json_t *result, bool all)
 {
 	static const struct column brief[] = {
 		{"PORT", "name"},
+		{"STATE", "state"},
 		{"LINK", "link"},
 		{"MAC", "mac"},
 		{"MTU", "mtu", true},
@@ -42,16 +43,30 @@ static void print_ports(const json_t *result, bool all)
 		{"DRIVER", "driver"},
 		{"NUMA", "numa", true},
 		{"MBIT/S", "speed_mbps", true},
+		{"LINK CHANGES", "link_changes", true},
 		{"RX QUEUES", "rx_queues", true},
 		{"TX QUEUES", "tx_queues", true},
 		{NULL},
 	};
 
+	static const struct column failures[] = {{"PORT", "name"}, {"DEVICE", "device"},
+		{"WHY IT FAILED; `config apply` TRIES AGAIN", "error"}, {NULL}};
+	json_t *failed = json_array(), *row;
+	size_t i;
+
+	json_array_foreach (result, i, row)
+		if (json_object_get(row, "error") != NULL)
+			json_array_append(failed, row);
 	print_list(brief, result);
 	if (all) {
 		putchar('\n');
 		print_list(devices, result);
 	}
+	if (json_array_size(failed) > 0) {
+		putchar('\n');
+		print_list(failures, failed);
+	}
+	json_decref(failed);
 }
 
 static void print_offloads(const json_t *result, bool all)
@@ -277,10 +292,16 @@ static void print_flushed(const json_t *result, bool all)
 static void print_diff(const json_t *result, bool all)
 {
 	const char *diff = json_string_value(json_object_get(result, "diff"));
+	json_t *port;
+	size_t i;
 
 	(void)all;
 	if (diff != NULL)
 		fputs(*diff != 0 ? diff : "no difference\n", stdout);
+	json_array_foreach (json_object_get(result, "failed_ports"), i, port)
+		printf("port %s still fails: %s\n",
+			json_string_value(json_object_get(port, "name")),
+			json_string_value(json_object_get(port, "error")));
 }
 
 static void print_saved(const json_t *result, bool all)

@@ -4,6 +4,7 @@
 
 #include "base/log.h"
 #include "base/numa.h"
+#include "base/pci.h"
 #include "net/net.h"
 
 #include <rte_eal.h>
@@ -22,9 +23,10 @@
 #include <string.h>
 #include <unistd.h>
 
-#define ARGS	   (2 * PORT_MAX + 32)
+#define ARGS	   ((PORT_MEMBERS + 1) * PORT_MAX + 32)
 #define ARG_SIZE   1024 /* --lcores with WORKER_MAX of them is the longest */
 #define POOL_CACHE 256
+#define SYS	   "/sys"
 
 /* bytes */
 #define HUGE_PAGE	 (2u << 20)
@@ -116,22 +118,46 @@ static void choose_cpus(const struct system_conf *s, const uint32_t *cpu, uint32
 		cpus.worker[i] = choose(s->worker_cpu[i], cpu, n, &taken);
 }
 
-/* Who runs where; the file's word is taken, or refused. */
-static int place(const struct system_conf *s)
+/* A sentence about an option, with the place where the file has it. */
+static void say(const struct conf *c, enum log_level level, const char *path, const char *fmt, ...)
+	__attribute__((format(printf, 4, 5)));
+static void say(const struct conf *c, enum log_level level, const char *path, const char *fmt, ...)
 {
+	struct conf_pos at = conf_at(c, path);
+	char text[256];
+	va_list ap;
+
+	va_start(ap, fmt);
+	vsnprintf(text, sizeof(text), fmt, ap);
+	va_end(ap);
+	if (at.line != 0)
+		log_line(level, "%s:%u:%u: %s: %s", c->file, at.line, at.column, path, text);
+	else
+		log_line(level, "%s: %s: %s", c->file, path, text);
+}
+
+/* Who runs where; the file's word is taken, or refused. */
+static int place(const struct conf *c)
+{
+	const struct system_conf *s = &c->system;
 	uint32_t cpu[CPU_SETSIZE], n = usable_cpus(cpu);
 
 	if (n == 0)
 		return -errno;
 	choose_cpus(s, cpu, n);
 	if (!is_usable(cpu, n, cpus.control)) {
-		log_error("system.control: this process may not use CPU %u", cpus.control);
+		say(c, LEVEL_ERROR, "system.control", "this process may not use CPU %u",
+			cpus.control);
 		return -EINVAL;
 	}
+	if (s->n_workers > n)
+		say(c, LEVEL_WARNING, "system.workers",
+			"%u workers and %u CPUs: they share them, and sleep when idle",
+			s->n_workers, n);
 	for (uint32_t i = 0; i < s->n_workers; i++) {
 		if (!is_usable(cpu, n, cpus.worker[i])) {
-			log_error(
-				"system.workers: this process may not use CPU %u", cpus.worker[i]);
+			say(c, LEVEL_ERROR, "system.workers", "this process may not use CPU %u",
+				cpus.worker[i]);
 			return -EINVAL;
 		}
 		for (uint32_t j = 0; j < i; j++)
@@ -206,8 +232,9 @@ static int arg_memory(const struct conf *c)
 		    (c->system.hugepages == HUGEPAGES_AUTO && have >= need);
 
 	if (huge && have < need) {
-		log_error("system.hugepages: %lu MiB of 2 MiB pages are free, %lu are needed "
-			  "(echo N > /proc/sys/vm/nr_hugepages)",
+		say(c, LEVEL_ERROR, "system.hugepages",
+			"%lu MiB of 2 MiB pages are free, %lu are needed "
+			"(echo N > /proc/sys/vm/nr_hugepages)",
 			(unsigned long)(have >> 20), (unsigned long)(need >> 20));
 		return -ENOMEM;
 	}
@@ -224,23 +251,54 @@ static int arg_memory(const struct conf *c)
 	return 0;
 }
 
-/* The PCI devices that the configuration names, in ports and in bonds; no other is probed. */
+/* A device that the configuration names, unless nobody can have it: its port will say so. */
+static bool arg_device(const char *name)
+{
+	char why[256];
+
+	if (strncmp(name, "net_", 4) == 0 || pci_is_refused(SYS, name, why, sizeof(why)))
+		return false;
+	arg("--allow=%s", name);
+	return true;
+}
+
+/* A bridge between PCI buses or to the processor: nearly every machine that has PCI has one. */
+static bool find_bridge(char address[SYSFS_NAME])
+{
+	char(*names)[SYSFS_NAME];
+	uint32_t n = sysfs_list(&names, SYS "/bus/pci/devices");
+	struct pci_device d;
+	bool found = false;
+
+	for (uint32_t i = 0; i < n && !found; i++) {
+		found = pci_read(SYS, names[i], &d) == 0 && d.class >> 16 == PCI_CLASS_BRIDGE;
+		if (found)
+			memcpy(address, names[i], SYSFS_NAME);
+	}
+	free(names);
+	return found;
+}
+
+/*
+ * The PCI devices that the configuration names, in ports and in bonds; no other is probed. A bridge
+ * stands at their head, which no driver wants: EAL gives up when all that it probes fail, and one
+ * port's device is not worth that; and ports may come later, when EAL without a device at its
+ * start would not look at PCI any more.
+ */
 static void arg_devices(const struct conf *c)
 {
-	bool any = false;
+	char bridge[SYSFS_NAME];
+	bool any = find_bridge(bridge);
 
+	if (any)
+		arg("--allow=%s", bridge);
 	for (uint32_t i = 0; i < c->ports.n; i++) {
 		const struct port_conf *p = &c->ports.list[i];
 
 		if (p->kind == PORT_PCI)
-			arg("--allow=%s", p->device);
-		any |= p->kind == PORT_PCI;
-		for (uint32_t k = 0; k < p->n_members; k++) {
-			if (strncmp(p->members[k], "net_", 4) == 0)
-				continue;
-			arg("--allow=%s", p->members[k]);
-			any = true;
-		}
+			any |= arg_device(p->device);
+		for (uint32_t k = 0; k < p->n_members; k++)
+			any |= arg_device(p->members[k]);
 	}
 	if (!any)
 		arg("--no-pci");
@@ -310,7 +368,7 @@ static int did_not_start(int err)
 
 int eal_start(const struct conf *c)
 {
-	int rc = place(&c->system);
+	int rc = place(c);
 
 	if (rc < 0)
 		return rc;

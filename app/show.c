@@ -8,6 +8,7 @@
 #include "app.h"
 #include "json.h"
 #include "loop.h"
+#include "net/absent.h"
 #include "net/net.h"
 #include "net/port.h"
 
@@ -92,10 +93,11 @@ static json_t *port_row(const struct net *net, const struct port *p)
 	if (rte_eth_link_get_nowait(p->device, &link) == 0 && p->link &&
 		link.link_speed != RTE_ETH_SPEED_NUM_UNKNOWN)
 		speed = json_integer(link.link_speed);
-	row = json_pack("{s:s, s:s, s:s, s:o, s:i, s:s, s:o, s:i, s:i, s:i}", "name", p->name,
-		"device", p->devname, "driver", info.driver_name, "mac", iface_mac(f), "mtu",
-		f->mtu, "link", p->link ? "up" : "down", "speed_mbps", speed, "numa", p->node,
-		"rx_queues", p->n_rxq, "tx_queues", p->n_txq);
+	row = json_pack("{s:s, s:s, s:s, s:s, s:o, s:i, s:s, s:i, s:o, s:i, s:i, s:i}", "name",
+		p->name, "state", "open", "device", p->devname, "driver", info.driver_name, "mac",
+		iface_mac(f), "mtu", f->mtu, "link", p->link ? "up" : "down", "link_changes",
+		(int)p->link_log.changes, "speed_mbps", speed, "numa", p->node, "rx_queues",
+		p->n_rxq, "tx_queues", p->n_txq);
 	port_counts(p, row);
 	json_object_set_new(row, "addresses", addresses(f));
 	json_object_set_new(row, "vlans", vlans(net, p));
@@ -103,14 +105,25 @@ static json_t *port_row(const struct net *net, const struct port *p)
 	return row;
 }
 
+/* A port of the configuration that there is not. */
+static json_t *absent_row(const struct absent *a)
+{
+	return json_pack("{s:s, s:s, s:s, s:s, s:s, s:[], s:[]}", "name", a->name, "state",
+		"failed", "device", a->device, "link", "down", "error", a->why.text, "addresses",
+		"offloads");
+}
+
 json_t *show_ports(struct app *app, struct call *call)
 {
+	const struct absents *absents = absent_ports(app->net);
 	json_t *list = json_array();
 
 	(void)call;
 	for (int i = 0; i < PORT_MAX; i++)
 		if (app->net->port[i] != NULL)
 			json_array_append_new(list, port_row(app->net, app->net->port[i]));
+	for (uint32_t i = 0; i < absents->n; i++)
+		json_array_append_new(list, absent_row(&absents->list[i]));
 	return list;
 }
 

@@ -218,6 +218,9 @@ static const struct option port[] = {
 		.unit = "packets", .help = "Length of a send queue."},
 	{"promiscuous", BOOLEAN, AT(struct port_conf, promiscuous), "false",
 		.help = "Have the device deliver other stations' frames too; they are dropped."},
+	{"required", BOOLEAN, AT(struct port_conf, required), "false",
+		.help = "Without its device nothing starts; else the other ports do, and an apply "
+			"tries it again."},
 	IFACE_OPTIONS(struct port_conf, iface., "198.18.0.254/24"),
 	{"vlans", NAMED, AT(struct port_conf, vlans), .max = IFACE_MAX, .of = &vlan_section,
 		COUNT(struct port_conf, n_vlans),

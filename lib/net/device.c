@@ -6,6 +6,7 @@
 #include "device.h"
 
 #include "base/hash.h"
+#include "base/pci.h"
 #include "net/net.h"
 #include "netns.h"
 #include "wire/eth_hdr.h"
@@ -17,6 +18,7 @@
 #include <rte_errno.h>
 #include <rte_ethdev.h>
 #include <rte_version.h>
+#include <rte_vfio.h>
 
 #include <errno.h>
 #include <stdlib.h>
@@ -78,10 +80,39 @@ static int plug(const char *text, char name[64], const char *more)
 	return rte_eal_hotplug_add(is_vdev(name) ? "vdev" : "pci", name, args);
 }
 
+/* "" is a member that it did not come to. */
 static void unplug(const char *name)
 {
-	if (is_vdev(name))
-		rte_eal_hotplug_remove("vdev", name);
+	if (name[0] != '\0')
+		rte_eal_hotplug_remove(is_vdev(name) ? "vdev" : "pci", name);
+}
+
+/* A PCI device that can be had as things are. 0, or -ENODEV with the sentence in e. */
+static int check_pci(const struct net *net, const struct port *p, const char *address,
+	const char *option, struct errs *e)
+{
+	char why[256], path[64];
+
+	if (is_vdev(address))
+		return 0;
+	if (rte_vfio_is_enabled("vfio") == 0)
+		rte_vfio_enable("vfio"); /* its module may have come after our start */
+	if (!pci_is_refused(net->sys, address, why, sizeof(why)))
+		return 0;
+	snprintf(path, sizeof(path), "ports.%s.%s", p->name, option);
+	errs_add(e, p->conf.iface.at, path, "%s", why);
+	return -ENODEV;
+}
+
+static int check_members(const struct net *net, const struct port *p, struct errs *e)
+{
+	for (uint32_t i = 0; i < p->conf.n_members; i++) {
+		int rc = check_pci(net, p, p->conf.members[i], "members", e);
+
+		if (rc < 0)
+			return rc;
+	}
+	return 0;
 }
 
 /* A bond's members come first; their names become its arguments. */
@@ -119,7 +150,7 @@ static int create_tap(struct port *p)
 }
 
 /* The device itself, unconfigured; a TAP's caller is inside its namespace. */
-static int create(struct port *p, struct errs *e)
+static int create(const struct net *net, struct port *p, struct errs *e)
 {
 	char members[256];
 	int rc;
@@ -131,12 +162,19 @@ static int create(struct port *p, struct errs *e)
 			return fail(p, e, rc, "the TAP could not be made");
 		break;
 	case PORT_PCI:
+		rc = check_pci(net, p, p->conf.device, "pci", e);
+		if (rc < 0)
+			return rc;
 		rc = plug(p->conf.device, p->devname, "");
 		if (rc < 0)
 			return fail(p, e, rc,
-				"no DPDK driver took this PCI device (is it bound to vfio-pci?)");
+				"no DPDK driver took this PCI device (`millctl nic list` tells "
+				"whether it is vfio-pci's)");
 		break;
 	case PORT_VDEV:
+		rc = check_members(net, p, e);
+		if (rc < 0)
+			return rc;
 		rc = plug_bond_members(p, members, sizeof(members));
 		if (rc == 0)
 			rc = plug(p->conf.device, p->devname, members);
@@ -164,7 +202,21 @@ static uint16_t queues(uint16_t wanted, uint16_t workers, uint16_t most)
 	return RTE_MAX(RTE_MIN(n, most), (uint16_t)1);
 }
 
-static void choose_queues(const struct net *net, struct port *p, const struct rte_eth_dev_info *i)
+/* Fewer queues than the file asks for do the work, too. */
+static void tell_queues(struct net *net, const struct port *p, const struct rte_eth_dev_info *i)
+{
+	char path[64];
+
+	if (p->n_rxq >= p->conf.queues)
+		return;
+	snprintf(path, sizeof(path), "ports.%s.queues", p->name);
+	errs_add(&net->made_do, p->conf.iface.at, path,
+		"%u; %u is what there can be: the device has %u to receive and %u to send, and %u "
+		"workers take one each",
+		p->conf.queues, p->n_rxq, i->max_rx_queues, i->max_tx_queues, net->n_workers);
+}
+
+static void choose_queues(struct net *net, struct port *p, const struct rte_eth_dev_info *i)
 {
 	p->n_rxq = queues(p->conf.queues, net->n_workers, i->max_rx_queues);
 	p->n_txq = queues(0, net->n_workers, i->max_tx_queues);
@@ -172,6 +224,7 @@ static void choose_queues(const struct net *net, struct port *p, const struct rt
 		p->n_rxq = RTE_MIN(p->n_rxq, (uint16_t)TAP_QUEUES);
 	if (p->conf.kind == PORT_TAP || p->conf.queues != 0) /* net_tap wants as many of both */
 		p->n_rxq = p->n_txq = RTE_MIN(p->n_rxq, p->n_txq);
+	tell_queues(net, p, i);
 }
 
 /*
@@ -381,7 +434,7 @@ static int part_tap_macs(struct port *p, struct errs *e)
 
 static int open_here(struct net *net, struct port *p, struct errs *e)
 {
-	int rc = create(p, e);
+	int rc = create(net, p, e);
 
 	if (rc < 0) {
 		for (uint32_t i = 0; i < p->conf.n_members; i++)

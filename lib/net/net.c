@@ -67,6 +67,7 @@ int net_new(struct net **made, const struct net_limits *limits)
 	memset(net, 0, sizeof(*net));
 	net->limits = *limits;
 	net->set = net_settings_default;
+	net->sys = "/sys";
 	net->bell.fd = -1;
 	rc = make_tables(net);
 	if (rc == 0)
@@ -96,6 +97,7 @@ void net_free(struct net *net)
 	rib4_free(net->rib);
 	epoch_free(net->epoch);
 	icmp_limit_free(net->icmp_limit);
+	errs_clear(&net->made_do);
 	bell_close(&net->bell);
 	numa_drop(net->adj, net->limits.adjacencies * sizeof(*net->adj));
 	numa_drop(net->group, net->limits.groups * sizeof(*net->group));

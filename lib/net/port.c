@@ -9,8 +9,10 @@
 #include "base/log.h"
 #include "device.h"
 #include "ifaces.h"
+#include "net/absent.h"
 #include "net/net.h"
 #include "net/offload.h"
+#include "net/port_link.h"
 #include "net/route.h"
 #include "wire/eth_hdr.h"
 
@@ -28,10 +30,7 @@ struct port_table {
 	bool fresh[PORT_MAX];  /* opened by this build */
 	bool ending[PORT_MAX]; /* taken from the workers, but one may still hold it */
 	struct ports_conf loopback;
-	ticks next_poll;
 };
-
-#define LINK_POLL_MS 100
 
 static struct port_conf *conf_copy(const struct port_conf *c)
 {
@@ -182,10 +181,19 @@ static int build_one(struct net *net, const struct port_conf *c, struct errs *e)
 	}
 	rc = open_new(net, c, e, slot, &p);
 	if (rc < 0)
-		return rc;
+		return absent_take(net, c, e) ? 0 : rc;
 	t->next[slot] = p;
 	t->fresh[slot] = true;
 	return 0;
+}
+
+/* Whether ports were left out, and no other is there. */
+static bool none_works(const struct net *net)
+{
+	for (int i = 0; i < PORT_MAX; i++)
+		if (net->ports->next[i] != NULL)
+			return false;
+	return net->absents_next != NULL;
 }
 
 int port_build(struct net *net, const struct ports_conf *c, struct errs *e)
@@ -201,6 +209,11 @@ int port_build(struct net *net, const struct ports_conf *c, struct errs *e)
 			port_abandon(net);
 			return rc;
 		}
+	}
+	if (none_works(net)) {
+		absent_return(net, e);
+		port_abandon(net);
+		return -ENODEV;
 	}
 	net->ports->loopback = *c;
 	return 0;
@@ -218,6 +231,8 @@ void port_abandon(struct net *net)
 {
 	struct port_table *t = net->ports;
 
+	absent_abandon(net);
+	errs_clear(&net->made_do);
 	for (int i = 0; t != NULL && i < PORT_MAX; i++) {
 		if (t->fresh[i]) {
 			device_close(t->next[i]);
@@ -377,14 +392,6 @@ static void apply_vlans(struct net *net, struct port *p, ticks now)
 	}
 }
 
-static bool link_of(const struct port *p)
-{
-	struct rte_eth_link link;
-
-	return rte_eth_link_get_nowait(p->device, &link) == 0 &&
-	       link.link_status == RTE_ETH_LINK_UP;
-}
-
 static void apply_ifaces(struct net *net, struct port *p, ticks now)
 {
 	uint16_t mtu = p->conf.iface.mtu;
@@ -398,7 +405,7 @@ static void apply_ifaces(struct net *net, struct port *p, ticks now)
 		log_error("no interface left for %s", p->name);
 		return;
 	}
-	p->link = link_of(p);
+	p->link = port_link_is_up(p);
 	apply_iface(net, p, p->iface, &p->conf.iface, now);
 	apply_vlans(net, p, now);
 }
@@ -472,6 +479,7 @@ void port_publish(struct net *net, ticks now)
 {
 	struct port_table *t = net->ports;
 
+	absent_publish(net);
 	remove_gone(net, now);
 	apply_loopback(net, &t->loopback, now);
 	for (int i = 0; i < PORT_MAX; i++) {
@@ -492,29 +500,6 @@ void port_publish(struct net *net, ticks now)
 	give_rxqs(net);
 }
 
-void port_poll_links(struct net *net, ticks now)
-{
-	if (net->ports == NULL || now < net->ports->next_poll)
-		return;
-	net->ports->next_poll = now + clock_of_ms(LINK_POLL_MS);
-	for (int i = 0; i < PORT_MAX; i++) {
-		struct port *p = net->port[i];
-		bool link;
-
-		if (p == NULL)
-			continue;
-		link = link_of(p);
-		if (link == p->link)
-			continue;
-		p->link = link;
-		log_notice("port %s: link %s", p->name, link ? "up" : "down");
-		iface_set_up(net, p->iface, link, now);
-		for (uint16_t vid = 1; vid < 4095; vid++)
-			if (p->vlan_iface[vid] != 0)
-				iface_set_up(net, p->vlan_iface[vid], link, now);
-	}
-}
-
 void port_close_all(struct net *net)
 {
 	epoch_drain(net->epoch); /* ports that were on their way out look at the table */
@@ -525,6 +510,7 @@ void port_close_all(struct net *net)
 		port_free(net->port[i]);
 		net->port[i] = NULL;
 	}
+	absent_free(net);
 	free(net->ports);
 	net->ports = NULL;
 }

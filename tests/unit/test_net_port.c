@@ -299,7 +299,7 @@ static void test_a_namespace_that_is_not_there(void **state)
 	c->kind = PORT_TAP;
 	strcpy(c->tap_netns, "mrt-nobody-made-this");
 	strcpy(c->tap_iface, "lan0");
-	assert_int_equal(build(1), -ENOENT);
+	assert_int_equal(build(1), -ENODEV);
 	assert_int_equal(errors.n, 1);
 	assert_non_null(strstr(errors.list[0].text, "namespace"));
 }

@@ -1,6 +1,8 @@
 # SPDX-License-Identifier: BSD-3-Clause
 """Starts that cannot be, and ends at any time."""
+import contextlib
 import json
+import os
 import re
 import signal
 import socket
@@ -56,12 +58,13 @@ def test_every_error_at_once(tmp_path):
 
 
 @pytest.mark.parametrize("changes, sentence", [
-    ({"ports": {"lan": {"vdev": None, "pci": "0000:7f:00.0"}}}, "no DPDK driver took|vfio-pci"),
+    ({"ports": {"lan": {"vdev": None, "pci": "0000:7f:00.0"}}},
+     r"yaml:\d+:\d+: ports.lan.pci: there is no PCI device 0000:7f:00.0; `millctl nic list`"),
     ({"ports": {"lan": {"vdev": None, "tap": {"netns": "mrt-none", "iface": "x"}}}},
      "its network namespace cannot be entered: No such file"),
     ({"ports": {"lan": {"vdev": "net_nonsense0"}}}, "the device could not be made"),
-    ({"system": {"workers": [900]}}, "may not use CPU 900"),
-    ({"system": {"control": 900}}, "may not use CPU 900"),
+    ({"system": {"workers": [900]}}, r"yaml:\d+:\d+: system.workers: .* not use CPU 900"),
+    ({"system": {"control": 900}}, r"yaml:\d+:\d+: system.control: .* not use CPU 900"),
     ({"system": {"memory": "16M", "limits": {"mbufs": 65536}}}, "no memory for 65536 packet buffers"),
 ], ids=["pci", "namespace", "driver", "worker", "control", "memory"])
 def test_refused_with_a_sentence(write, tmp_path, changes, sentence):
@@ -94,6 +97,94 @@ def test_second_start(make_router, write):
 
 
 # --- what does ---
+
+@contextlib.contextmanager
+def running(tmp_path, file):
+    """millrace on a file of write()'s: millctl's answer to some words, and what it logged at last."""
+    sock, log = tmp_path / "ctl.sock", tmp_path / "log"
+    with log.open("w") as out:
+        daemon = subprocess.Popen(["setpriv", "--pdeathsig", "KILL", MILLRACE, file],
+                                  stdin=subprocess.DEVNULL, stderr=out)
+    try:
+        wait_for_answer(sock)
+        yield (lambda *words: run(lab.BUILD / "app/millctl", "--socket", sock, *words)), log
+        daemon.send_signal(signal.SIGTERM)
+        assert daemon.wait(10) == 0, log.read_text()
+    finally:
+        daemon.kill()
+        daemon.wait()
+
+
+def test_the_ports_that_can_work_do(write, tmp_path):
+    """One whose card is not there is named, with the reason, and tried again by each apply."""
+    missing = {"wan": {"pci": "0000:7f:00.0", "addresses": ["198.18.1.254/24"]}}
+    file, more = write({"ports": missing}), {"services": {
+        "echo": {"kind": "udp-echo", "listen": "198.18.1.254:7"}}}
+    with running(tmp_path, file) as (ctl, log):
+        assert re.search(rf"error: {file}:\d+:\d+: ports.wan.pci: there is no PCI device "
+                         r"0000:7f:00.0; .* the others go on", log.read_text())
+        ports = {port["name"]: port for port in json.loads(ctl("--json", "show", "ports").stdout)}
+        assert [ports[name]["state"] for name in ("lan", "wan")] == ["open", "failed"]
+        assert "there is no PCI device" in ports["wan"]["error"]
+        applied = ctl("config", "apply", write({"ports": missing, **more}, "more.yaml"))
+        assert applied.returncode == 0, applied
+        assert "port wan still fails: there is no PCI device 0000:7f:00.0" in applied.stdout
+        new = {"dmz": {"pci": "0000:7e:00.0", "addresses": ["198.18.2.254/24"]}}
+        refused(ctl("config", "apply", write({"ports": missing | new}, "new.yaml")),
+                r"yaml:\d+:\d+: ports.dmz.pci: there is no PCI device 0000:7e:00.0")
+        there = write({"ports": {"wan": {"vdev": "net_null1", "addresses": ["198.18.1.254/24"]}}},
+                      "there.yaml")
+        assert ctl("config", "apply", there).returncode == 0
+        ports = json.loads(ctl("--json", "show", "ports").stdout)
+        assert [port["state"] for port in ports] == ["open", "open"]
+
+
+def test_a_port_that_is_required(write):
+    changes = {"ports": {"wan": {"pci": "0000:7f:00.0", "required": True}}}
+    refused(run(MILLRACE, write(changes)), "ports.wan.pci: there is no PCI device 0000:7f:00.0")
+
+
+def test_more_than_there_is(write, tmp_path):
+    """Workers share CPUs, and queues are as many as workers take; each is said in a sentence."""
+    cpus = len(os.sched_getaffinity(0))
+    if cpus > 63:
+        pytest.skip("there are not more workers than CPUs")
+    file = write({"system": {"workers": cpus + 1}, "ports": {"lan": {"queues": 64}}})
+    with running(tmp_path, file) as (ctl, log):
+        assert f"{file}:1:" in log.read_text()
+        assert f"system.workers: {cpus + 1} workers and {cpus} CPUs" in log.read_text()
+        assert f"ports.lan.queues: 64; {cpus + 1} is what there can be" in log.read_text()
+        assert json.loads(ctl("--json", "show", "ports").stdout)[0]["rx_queues"] == cpus + 1
+
+
+def test_a_link_that_flaps_under_traffic(make_router):
+    """Down at the start, then to and fro: counted, told in a few lines, and it works afterwards."""
+    router = make_router()
+    frame = bytes(router.lan.to(router.wan.ip) / UDP(dport=9))
+
+    def link(up):
+        lab.sh("ip", "-n", router.wan.namespace.name, "link", "set", router.wan.iface,
+               "up" if up else "down")
+        for _ in range(20):
+            router.lan.socket.send(frame)
+        router.wait_until(lambda: (row()["link"] == "up") == up, 5, f"the link is {up}")
+
+    def row():
+        return next(port for port in router.ctl("show", "ports") if port["name"] == "wan")
+
+    before = row()["link_changes"]
+    for _ in range(5):
+        link(False)
+        link(True)
+    assert row()["link_changes"] == before + 10
+    said = [line for line in router.log.read_text().splitlines() if "port wan: link " in line]
+    assert len([line for line in said if "flaps" in line]) == 1 and len(said) <= 6, said
+    router.await_ready()
+    router.introduce()
+    router.lan.send(router.lan.to(router.wan.ip) / UDP(dport=9, sport=4))
+    router.wan.expect(lambda f: UDP in f and f[UDP].sport == 4)
+    router.settle()
+
 
 def test_reference_loads(tmp_path):
     file = tmp_path / "reference.yaml"

@@ -13,6 +13,7 @@
 
 #define PCI_ADDRESS	  16   /* bytes of "0000:01:00.0", a longer domain and the 0 */
 #define PCI_CLASS_NETWORK 0x02 /* base class of network controllers */
+#define PCI_CLASS_BRIDGE  0x06
 
 struct pci_device {
 	char address[PCI_ADDRESS];

@@ -9,6 +9,7 @@
 #define NET_NET_H
 
 #include "base/epoch.h"
+#include "base/err.h"
 #include "net/adj.h"
 #include "net/fib4.h"
 #include "net/iface.h"
@@ -23,6 +24,7 @@
  */
 #define OWNER_MAP 64
 
+struct absents;
 struct port;
 struct service_table;
 struct adj_pool;
@@ -90,7 +92,11 @@ struct net {
 	struct epoch *epoch;
 	struct rib4 *rib;
 	struct adj_pool *adj_pool;
-	struct port_table *ports; /* port.c's */
+	const char *sys;			/* where sysfs is */
+	struct port_table *ports;		/* port.c's */
+	struct absents *absents, *absents_next; /* absent.c's */
+	struct errs made_do; /* what the last build made do with: whoever applies tells it */
+	ticks next_link_poll;
 	struct neigh_table *neigh;
 	struct route_table *routes;
 	struct rarp_table *rarp_built; /* by rarp_build(), not published yet */

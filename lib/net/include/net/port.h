@@ -57,6 +57,7 @@ struct port_conf {
 	uint16_t rx_descriptors;
 	uint16_t tx_descriptors;
 	bool promiscuous;
+	bool required; /* the others do not start without it */
 	uint32_t n_vlans;
 	struct iface_conf *vlans; /* the configuration's memory */
 };
@@ -66,6 +67,13 @@ struct ports_conf {
 	struct port_conf *list; /* the configuration's memory; copied by build */
 	uint32_t n_loopback;
 	struct addr_conf *loopback; /* addresses of the appliance itself */
+};
+
+/* How often a link changed. */
+struct port_link {
+	uint32_t changes; /* since the port was opened */
+	uint32_t row;	  /* of them in a row, without some calm between them */
+	ticks changed;	  /* the last one */
 };
 
 struct port {
@@ -91,6 +99,7 @@ struct port {
 			  shared */
 	bool any_mtu;  /* its driver needs not be told of one */
 	bool link;
+	struct port_link link_log;
 	bool *ending;	/* the port table's, of the slot: true from its retirement to its end */
 	uint16_t first; /* worker of queue 0; queue i is the worker's first + i */
 	int node;
@@ -100,8 +109,9 @@ struct port {
 
 int port_check(const struct ports_conf *c, struct errs *e);
 /*
- * Creates and starts what is new; nothing is polled and no address lives yet. 0, or -errno with
- * the sentence in e, and then nothing is left of it.
+ * Creates and starts what is new; nothing is polled and no address lives yet. What cannot be opened
+ * may be left out (net/absent.h). 0, or -errno with the sentences in e, and then nothing is left of
+ * it.
  */
 int port_build(struct net *net, const struct ports_conf *c, struct errs *e);
 /* Undoes a build that will not be published. */
@@ -112,8 +122,6 @@ void port_abandon(struct net *net);
  */
 void port_publish(struct net *net, ticks now);
 
-/* Link states, from the control loop; calls the neighbours' and routes' up and down. */
-void port_poll_links(struct net *net, ticks now);
 /* Stops and closes all; the workers are gone. */
 void port_close_all(struct net *net);
 

@@ -2,6 +2,7 @@
 /* The list of commands, and a printer for what each of them gets. */
 #include "commands.h"
 
+#include "doctor.h"
 #include "nic.h"
 #include "table.h"
 
@@ -381,6 +382,30 @@ static void print_drivers(const json_t *result, bool all)
 	print_list(columns, result);
 }
 
+/* A line each, the bad ones last, where they are seen. */
+static void print_exam(const json_t *result, bool all)
+{
+	static const char *const verdicts[] = {"ok", "warn", "bad"};
+	json_t *row;
+	size_t i;
+
+	(void)all;
+	for (size_t v = 0; v < sizeof(verdicts) / sizeof(*verdicts); v++) {
+		json_array_foreach (json_object_get(result, "checks"), i, row) {
+			const char *verdict = json_string_value(json_object_get(row, "verdict"));
+			const char *mend = json_string_value(json_object_get(row, "mend"));
+
+			if (strcmp(verdict, verdicts[v]) != 0)
+				continue;
+			printf("%-4s  %-9s  %s: %s%s%s\n", verdict,
+				json_string_value(json_object_get(row, "check")),
+				json_string_value(json_object_get(row, "found")),
+				json_string_value(json_object_get(row, "means")),
+				mend != NULL ? " -> " : "", mend != NULL ? mend : "");
+		}
+	}
+}
+
 const struct command commands[] = {
 	{"show ports", "devices: link, counters, addresses; --all: drivers, queues", "show.ports",
 		print_ports},
@@ -466,5 +491,11 @@ const struct command commands[] = {
 		"names",
 		NULL, print_drivers, {{"address", ARG_PLACES, "ADDRESS"}, {"names", ARG_FLAG}},
 		.here = nic_unbind},
+
+	{"doctor",
+		"whether this machine is fit for a configuration, or for the millrace that runs: "
+		"what was found, what it means -> what mends it; exit status 1 if something is bad",
+		NULL, print_exam, {{"file", ARG_PLACE_MAYBE, "CONFIG.yaml"}},
+		.here = doctor_examine},
 };
 const size_t n_commands = sizeof(commands) / sizeof(*commands);

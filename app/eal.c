@@ -174,6 +174,16 @@ bool eal_shares_cpu(void)
 	return cpus.shared;
 }
 
+uint32_t eal_cpus(const struct conf *c, uint32_t *cpu)
+{
+	uint32_t usable[CPU_SETSIZE];
+
+	if (cpus.n_workers == 0) /* a started one is pinned, and may use no other any more */
+		choose_cpus(&c->system, usable, usable_cpus(usable));
+	memcpy(cpu, cpus.worker, cpus.n_workers * sizeof(*cpu));
+	return cpus.control;
+}
+
 static void arg_lcores(void)
 {
 	char text[ARG_SIZE - sizeof("--lcores=")];
@@ -225,9 +235,14 @@ static uint64_t memory_needed(const struct conf *c, uint64_t page)
 	return c->system.memory != 0 ? c->system.memory : need;
 }
 
+uint64_t eal_memory(const struct conf *c)
+{
+	return memory_needed(c, HUGE_PAGE);
+}
+
 static int arg_memory(const struct conf *c)
 {
-	uint64_t need = memory_needed(c, HUGE_PAGE), have = free_hugepages() * HUGE_PAGE;
+	uint64_t need = eal_memory(c), have = free_hugepages() * HUGE_PAGE;
 	bool huge = c->system.hugepages == HUGEPAGES_ON ||
 		    (c->system.hugepages == HUGEPAGES_AUTO && have >= need);
 

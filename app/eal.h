@@ -34,6 +34,15 @@ void eal_free_workers(struct net *net);
 /* Ends EAL and removes what it left in its run-time directory. */
 void eal_end(void);
 
+/*
+ * Which CPUs run the workers: fills in cpu[c->system.n_workers], returns control's. After
+ * eal_start() they are those that do, before it those that would.
+ */
+uint32_t eal_cpus(const struct conf *c, uint32_t *cpu);
+
+/* Bytes of huge pages that it takes. */
+uint64_t eal_memory(const struct conf *c);
+
 /* Whether control shares a CPU with a worker: idle workers must then sleep. */
 bool eal_shares_cpu(void);
 

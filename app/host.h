@@ -26,6 +26,9 @@ struct host {
 	int (*routes)(kroute_fn *each, void *arg);
 	int (*route_to)(const struct sockaddr *to, char iface[IF_NAMESIZE]);
 	int (*owner)(const struct sockaddr *own, char iface[IF_NAMESIZE]);
+	/* New references; NULL without a daemon, or for a file that is no configuration */
+	json_t *(*ask)(const struct host *h, const char *method);
+	json_t *(*plan)(const struct host *h, const char *file);
 
 	/* the command's answer beside its result */
 	char why[4096]; /* what is wrong: sentences, one a line */

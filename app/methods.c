@@ -5,6 +5,7 @@
 #include "method.h"
 #include "neighbours.h"
 #include "net/adj.h"
+#include "plan.h"
 #include "routes.h"
 #include "show.h"
 
@@ -19,6 +20,8 @@ static const struct method list[] = {
 	{"rpc.list", "every method with its parameters", list_methods, true},
 
 	{"show.ports", "devices: link, counters, addresses, offloads", show_ports, true},
+	{"show.plan", "what the configuration takes of the machine: CPUs, memory, cards", plan_show,
+		true},
 	{"show.interfaces", "ports and their VLANs: state, addresses, packets in", show_interfaces,
 		true},
 	{"show.neighbours", "neighbours with MAC, state, and what was sent to them",

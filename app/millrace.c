@@ -17,6 +17,7 @@
 #include "net/reasm.h"
 #include "pipelines/appliance.h"
 #include "pipelines/host.h"
+#include "plan.h"
 #include "service/service.h"
 #include "service/socket_service.h"
 
@@ -34,6 +35,7 @@ static const char usage[] =
 	"usage: millrace CONFIG.yaml\n"
 	"       millrace --check CONFIG.yaml   says everything that is wrong with it, starts "
 	"nothing\n"
+	"       millrace --plan CONFIG.yaml    prints what it takes of the machine, as JSON\n"
 	"       millrace --config-reference    prints every option with its default\n"
 	"       millrace --version\n";
 
@@ -235,10 +237,26 @@ static int check(const char *file)
 	return printed();
 }
 
+static int plan(const char *file)
+{
+	struct conf *c = read_conf(file);
+	json_t *plan;
+
+	if (c == NULL)
+		return EXIT_FAILURE;
+	plan = plan_of(c);
+	json_dumpf(plan, stdout, JSON_INDENT(2));
+	putchar('\n');
+	json_decref(plan);
+	conf_free(c);
+	return printed();
+}
+
 int main(int argc, char **argv)
 {
 	static const struct option options[] = {
 		{"check", required_argument, NULL, 'c'},
+		{"plan", required_argument, NULL, 'p'},
 		{"config-reference", no_argument, NULL, 'r'},
 		{"version", no_argument, NULL, 'v'},
 		{"help", no_argument, NULL, 'h'},
@@ -254,6 +272,8 @@ int main(int argc, char **argv)
 	switch (option) {
 	case 'c':
 		return check(optarg);
+	case 'p':
+		return plan(optarg);
 	case 'r':
 		conf_reference(stdout);
 		return printed();

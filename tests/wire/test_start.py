@@ -214,6 +214,27 @@ def wait_for_answer(sock):
         time.sleep(0.02)
 
 
+def test_doctor(make_router, tmp_path):
+    """Of the router that runs, of a file, and of one that is none."""
+    router, ctl = make_router(), lab.BUILD / "app/millctl"
+
+    def doctor(*words):
+        done = run(ctl, "--socket", router.socket, "--json", "doctor", *words)
+        assert done.returncode in (0, 1) and not done.stderr, done
+        result = json.loads(done.stdout)
+        assert done.returncode == (result["verdict"] == "bad"), result
+        return {check["check"]: check for check in result["checks"]}
+
+    assert doctor()["plan"]["found"] == "of the millrace that runs"
+    assert doctor()["rss"]["verdict"] == "ok"
+    card = tmp_path / "card.yaml"
+    card.write_text(json.dumps({"ports": {"lan": {"pci": "0000:7f:00.0"}}}))
+    assert "there is no PCI device 0000:7f:00.0" in doctor(card)["card"]["found"]
+    assert doctor(card)["card"]["verdict"] == "bad"
+    card.write_text(json.dumps({"ports": {"lan": {"pci": "7f:00.0"}}}))
+    refused(run(ctl, "doctor", card), rf"{card}:1:\d+: ports.lan.pci: .*\n.*not a configuration")
+
+
 def test_log_to_syslog(write, tmp_path):
     boots(tmp_path, write({"system": {"log": "syslog"}}).read_text())
 

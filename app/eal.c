@@ -27,6 +27,7 @@
 #define ARG_SIZE   1024 /* --lcores with WORKER_MAX of them is the longest */
 #define POOL_CACHE 256
 #define SYS	   "/sys"
+#define HUGE_PAGES "/kernel/mm/hugepages/hugepages-2048kB"
 
 /* bytes */
 #define HUGE_PAGE	 (2u << 20)
@@ -196,17 +197,13 @@ static void arg_lcores(void)
 	arg("--main-lcore=0");
 }
 
+/* Those that nobody has, and that nobody was promised (a mapping that is not touched yet). */
 static uint64_t free_hugepages(void)
 {
-	FILE *f = fopen("/sys/kernel/mm/hugepages/hugepages-2048kB/free_hugepages", "r");
-	unsigned long n = 0;
+	int64_t unused = sysfs_number(0, SYS HUGE_PAGES "/free_hugepages");
+	int64_t promised = sysfs_number(0, SYS HUGE_PAGES "/resv_hugepages");
 
-	if (f == NULL)
-		return 0;
-	if (fscanf(f, "%lu", &n) != 1)
-		n = 0;
-	fclose(f);
-	return n;
+	return unused > promised ? (uint64_t)(unused - promised) : 0;
 }
 
 /*

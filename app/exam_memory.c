@@ -10,7 +10,8 @@
 
 #define PAGE_MIB 2
 
-/* Reserved and free pages, as text for each node where there are several. */
+/* All pages, those that nobody has or was promised, as text for each node where there are several.
+ */
 static void count_pages(
 	const struct host *h, int64_t *total, int64_t *unused, char *nodes, size_t size)
 {
@@ -19,7 +20,9 @@ static void count_pages(
 	size_t used = 0;
 
 	*total = sysfs_number(0, "%s/kernel/mm/hugepages/hugepages-2048kB/nr_hugepages", h->sys);
-	*unused = sysfs_number(0, "%s/kernel/mm/hugepages/hugepages-2048kB/free_hugepages", h->sys);
+	*unused =
+		sysfs_number(0, "%s/kernel/mm/hugepages/hugepages-2048kB/free_hugepages", h->sys) -
+		sysfs_number(0, "%s/kernel/mm/hugepages/hugepages-2048kB/resv_hugepages", h->sys);
 	nodes[0] = '\0';
 	for (uint32_t i = 0; i < n; i++) {
 		int64_t here = sysfs_number(-1,

@@ -172,6 +172,8 @@ static void test_the_machine(void **state)
 			"clock", "warn", "the kernel uses hpet", "echo tsc"},
 		{HUGE "free_hugepages", "20\n", "hugepages", "warn", "20 of 64 of 2 MiB",
 			"echo 95 >/proc/sys/vm/nr_hugepages"},
+		{HUGE "resv_hugepages", "30\n", "hugepages", "warn", "30 of 64 of 2 MiB",
+			"echo 85 >/proc/sys/vm/nr_hugepages"},
 		{CARD "numa_node", "1\n", "numa", "warn", "port lan (0000:01:00.0) is on node 1",
 			"among CPUs 0-1,4-5"},
 		{"proc/self/limits", "Max locked memory         65536   65536  bytes\n", "memlock",

@@ -83,6 +83,7 @@ int app_work(void *arg)
 
 	if (now >= app->next_tick)
 		tick(app, now);
+	notify_tick(&app->notify, app->net, now);
 	more |= rib4_poll(app->net->rib, clock_now() + clock_of_us(500)) > 0;
 	epoch_poll(app->net->epoch);
 	sleep_ms = control_work(app->control, loop_now_ms(app->loop));

@@ -10,6 +10,7 @@
 
 #include "base/clock.h"
 #include "connections.h"
+#include "notify.h"
 #include "snapshot.h"
 
 struct conf;
@@ -29,6 +30,7 @@ struct app {
 	struct conf *conf;     /* apply's: in force */
 	struct conf *previous; /* apply's: what a rollback returns to, NULL without one */
 
+	struct notify notify; /* main's */
 	struct snapshot snapshot;
 	struct views views; /* connections.c's */
 

@@ -96,10 +96,12 @@ static void on_signal(void *arg, int signal)
 	struct app *app = arg;
 
 	if (signal == SIGHUP) {
-		apply_reread(app);
+		notify_reloading(&app->notify);
+		notify_reloaded(&app->notify, app->net, apply_reread(app) == 0);
 		return;
 	}
 	log_notice("stopping on %s", strsignal(signal));
+	notify_stopping(&app->notify);
 	loop_stop(app->loop);
 }
 
@@ -172,6 +174,7 @@ static int run(struct app *app)
 	if (rc == 0)
 		rc = control_serve(app->control, app->loop, &methods, app);
 	if (rc == 0) {
+		notify_ready(&app->notify, app->net);
 		loop_run(app->loop);
 		drain(app);
 	}
@@ -220,9 +223,12 @@ static int serve(const char *file)
 		return EXIT_FAILURE;
 	}
 	rc = eal_start(c);
-	if (rc == 0)
+	if (rc == 0) {
+		notify_open(&app.notify);
 		rc = run(&app);
+	}
 	end(&app);
+	notify_close(&app.notify);
 	return rc == 0 ? EXIT_SUCCESS : EXIT_FAILURE;
 }
 

@@ -18,6 +18,7 @@
 #include "pipelines/appliance.h"
 #include "pipelines/host.h"
 #include "plan.h"
+#include "rights.h"
 #include "service/service.h"
 #include "service/socket_service.h"
 
@@ -202,6 +203,18 @@ static void end(struct app *app)
 	eal_end();
 }
 
+static bool may_run(const struct conf *c)
+{
+	struct errs e = {0};
+	bool may;
+
+	rights_check(&c->ports, rights_held(), &e);
+	may = e.n == 0;
+	conf_print_errors(stderr, c->file, &e);
+	errs_clear(&e);
+	return may;
+}
+
 static int serve(const char *file)
 {
 	struct conf *c = read_conf(file);
@@ -210,8 +223,7 @@ static int serve(const char *file)
 
 	if (c == NULL)
 		return EXIT_FAILURE;
-	if (geteuid() != 0) {
-		fprintf(stderr, "millrace: needs root (devices, hugepages, namespaces)\n");
+	if (!may_run(c)) {
 		apply_end(&app);
 		return EXIT_FAILURE;
 	}

@@ -266,7 +266,8 @@ static int write_beside(const char *file, const char *text, char temporary[PATH_
 		return -errno;
 	if (stat(file, &old) < 0)
 		rc = fchmod(fd, 0644);
-	else if (fchown(fd, old.st_uid, old.st_gid) < 0 || fchmod(fd, old.st_mode & 07777) < 0)
+	else if ((fchown(fd, old.st_uid, old.st_gid) < 0 && errno != EPERM) ||
+		 fchmod(fd, old.st_mode & 0777) < 0) /* who may not give it away keeps it */
 		rc = -1;
 	while (rc == 0 && left) {
 		ssize_t n = write(fd, text, left);

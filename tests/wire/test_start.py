@@ -72,14 +72,18 @@ def test_refused_with_a_sentence(write, tmp_path, changes, sentence):
     assert not (tmp_path / "ctl.sock").exists()
 
 
-def test_needs_root(write, tmp_path):
+def test_without_root(write, tmp_path):
+    """It says which capability a port lacks; and a socket where it may make none is a sentence."""
     tmp_path.chmod(0o755)
     for folder in tmp_path.parents[:-2]:
         folder.chmod(folder.stat().st_mode | 0o111)
-    file = write()
-    file.chmod(0o644)
-    refused(run("setpriv", "--reuid", "nobody", "--regid", "nogroup", "--clear-groups",
-                MILLRACE, file), "needs root")
+    for port, sentence in [({"vdev": None, "tap": {"iface": "mrt-none"}},
+                            r"yaml:\d+:\d+: ports.lan: .* needs CAP_NET_ADMIN"),
+                           ({}, "ctl.sock: Permission denied")]:
+        file = write({"ports": {"lan": port}})
+        file.chmod(0o644)
+        refused(run("setpriv", "--reuid", "nobody", "--regid", "nogroup", "--clear-groups",
+                    MILLRACE, file), sentence)
 
 
 @pytest.mark.parametrize("words", [[], ["a", "b"], ["--nonsense"]])

@@ -34,6 +34,18 @@ suite_gcc() {
   check "gcc compiles the tree without a warning" build_in "$top/build"
 }
 
+# meson_tests DIR [CMD...]: its unit tests, each case of each program counted; run by CMD.
+meson_tests() {
+  local counts status=0
+  rm -f "$1/meson-logs/testlog.json" # an old one must not count for a run that does not begin
+  silently "${@:2}" timeout 900 meson test -C "$1" --no-rebuild --suite unit --print-errorlogs || status=$?
+  [[ $status != 124 ]] || check "the units come to their end" false
+  counts=$("${python[@]}" "$top/tests/support/cmocka_counts.py" "$1/meson-logs/testlog.json") ||
+    counts='0 1 0'
+  # shellcheck disable=SC2086 # three numbers
+  add $counts
+}
+
 # pytests DIR [OPTION...]: what pytest finds there, with the reasons of those that it skips.
 pytests() {
   local log status=0

@@ -18,6 +18,8 @@ test_packages=(
   apache2-utils clang clang-format hping3 iperf3 iputils-arping libclang-rt-dev mtr-tiny nmap procps
   python3-pytest python3-scapy socat tcpdump
 )
+package_packages=(build-essential debhelper dpkg-dev)
+machine_packages=(debootstrap systemd-container)
 
 say() {
   printf '%s: %s\n' "$me" "$*" >&2

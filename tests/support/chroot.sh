@@ -56,3 +56,15 @@ make_chroot() {
   debootstrap_to "$@" || return
   echo "${*:3}" >"$dir.packages"
 }
+
+# The machine of the package's tests (tests/support/machine.py): a systemd, and what the package that
+# was built depends on, without the package.
+make_machine() {
+  local root=$top/build-package/root release
+  # shellcheck disable=SC1091
+  release=$(. /etc/os-release && echo "$VERSION_CODENAME")
+  (install_packages "${machine_packages[@]}") || return
+  make_chroot "$release" "$root" dbus iproute2 iputils-ping kmod systemd-sysv udev || return
+  silently in_chroot "$root" apt-get -q -y --no-install-recommends satisfy \
+    "$(dpkg-deb -f "$top"/build-package/millrace_*.deb Depends)"
+}

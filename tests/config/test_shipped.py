@@ -9,7 +9,7 @@ import pytest
 
 from support import lab
 
-SHIPPED = sorted((lab.TOP / "config").glob("*.yaml"))
+SHIPPED = sorted((lab.TOP / "config").rglob("*.yaml"))
 
 
 @pytest.fixture
@@ -27,6 +27,10 @@ def adapted(text, daemon, near, far):
     number = itertools.count()
     text = re.sub(r'pci: "[^"]*"', lambda _: f"vdev: net_null{next(number)}", text)
     text = text.replace("mtu: 9000", "mtu: 1500")  # net_null fills one buffer for a frame
+    # a server's CPUs and memory
+    text = re.sub(r"workers: \[(.*)\]", lambda m: f"workers: {m[1].count(',') + 1}", text)
+    text = re.sub(r"control: \d+", "control: auto", text).replace("hugepages: on", "hugepages: auto")
+    text = re.sub(r"mbufs: \d{5,}", "mbufs: 8192", text)
     text = re.sub(r"root: (\w+)", rf"root: {lab.TOP}/config/\1", text)
     text = re.sub(r"netns: [\w-]+", f"netns: {far.name}", text)
     text = re.sub(r"/run/millrace/\w+\.sock", lambda m: str(daemon.path / m[0][14:]), text)

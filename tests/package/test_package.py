@@ -31,7 +31,7 @@ def possible():
 
 @pytest.fixture
 def host(possible):
-    box = machine.Machine()
+    box = machine.Container()
     yield box
     box.stop()
 

@@ -231,6 +231,13 @@ static void check_socket(const struct conf *c, struct errs *e)
 			"`%s` is not an absolute path", c->system.sockets.path);
 }
 
+static void check_kernel(const struct conf *c, struct errs *e)
+{
+	if (strchr(c->ports.kernel_netns, '/') != NULL)
+		errs_add(e, conf_at(c, "system.kernel.netns"), "system.kernel.netns",
+			"`%s` is not a namespace's name; see `ip netns`", c->ports.kernel_netns);
+}
+
 static void check_parks(const struct conf *c, struct errs *e)
 {
 	if (c->set.park_each > c->set.park_total)
@@ -372,6 +379,8 @@ static void check_sound(const struct conf *c, const struct sound *s, struct errs
 		check_references(c, s, e);
 	if (s->system)
 		check_socket(c, e);
+	if (s->system)
+		check_kernel(c, e);
 	if (s->system && s->ports)
 		check_host(c, e);
 	if (s->neighbours)

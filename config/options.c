@@ -70,6 +70,13 @@ static const struct option limits[] = {
 	{"mbuf_size", NUMBER, AT(struct conf, system.limits.mbuf_size), "2048", 1024, 16384,
 		.unit = "bytes", .restart = true,
 		.help = "Data in one packet buffer; a longer packet takes several."},
+	{"punt_rate", NUMBER, AT(struct conf, set.punt_rate), "10000", 1, 10000000,
+		.unit = "a second",
+		.help = "Packets to the kernel: routing protocols', and again as many others, from "
+			"each worker."},
+	{"punt_queue", NUMBER, AT(struct conf, system.limits.punt_queue), "1024", 16, 65536,
+		.unit = "packets", .restart = true,
+		.help = "On their way to the kernel, and as many from it, on each worker."},
 };
 static const struct section limits_section = {SECTION(limits)};
 
@@ -86,6 +93,13 @@ static const struct option loopback[] = {
 };
 static const struct section loopback_section = {
 	SECTION(loopback), .size = sizeof(struct addr_conf), .scalar = true, .placed = true};
+
+static const struct option kernel[] = {
+	{"netns", TEXT, AT(struct conf, ports.kernel_netns), "", .restart = true,
+		.help = "Network namespace of the ports' interfaces there; \"\" is millrace's "
+			"own."},
+};
+static const struct section kernel_section = {SECTION(kernel)};
 
 static const struct option system_options[] = {
 	{"workers", LIST, AT(struct conf, system.worker_cpu), "1", 1, WORKER_MAX,
@@ -130,6 +144,8 @@ static const struct option system_options[] = {
 	{"loopback", LIST, AT(struct conf, ports.loopback), .of = &loopback_section,
 		COUNT(struct conf, ports.n_loopback), .example = "198.18.255.1",
 		.help = "Addresses of the appliance itself, there whatever port is up."},
+	{"kernel", MAP, .of = &kernel_section,
+		.help = "The kernel path, of ports that have an interface in the kernel."},
 	{"limits", MAP, .of = &limits_section, .help = "Sizes of tables; memory follows them."},
 };
 static const struct section system_section = {SECTION(system_options)};
@@ -216,6 +232,9 @@ static const struct option port[] = {
 		.help = "Length of a receive queue, as near as the device has it."},
 	{"tx_descriptors", NUMBER, AT(struct port_conf, tx_descriptors), "1024", 32, 32768,
 		.unit = "packets", .help = "Length of a send queue."},
+	{"kernel", TEXT, AT(struct port_conf, kernel), "",
+		.help = "The port's interface in the kernel, for routing daemons and the like; "
+			"\"\" is none."},
 	{"promiscuous", BOOLEAN, AT(struct port_conf, promiscuous), "false",
 		.help = "Have the device deliver other stations' frames too; they are dropped."},
 	{"required", BOOLEAN, AT(struct port_conf, required), "false",

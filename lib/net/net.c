@@ -24,6 +24,7 @@ const struct net_settings net_settings_default = {
 	.reasm_datagrams = 256,
 	.reasm_fragments = 64,
 	.reasm_ms = 60000, /* RFC 1122 3.3.2: 60 to 120 s */
+	.punt_rate = 10000,
 };
 
 const struct net_limits net_limits_default = {
@@ -33,6 +34,7 @@ const struct net_limits net_limits_default = {
 	.groups = 1024,
 	.mbufs = 16384,
 	.mbuf_size = 2048,
+	.punt_queue = 1024,
 };
 
 static int make_tables(struct net *net)

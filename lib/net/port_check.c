@@ -127,6 +127,52 @@ static bool same_device(const struct port_conf *a, const struct port_conf *b)
 	return name == strcspn(b->device, ",") && strncmp(a->device, b->device, name) == 0;
 }
 
+/* Whether a TAP that is a port is what would be called so in the kernel. */
+static bool is_tap_of(const struct port_conf *p, const char *netns, const char *name)
+{
+	return p->kind == PORT_TAP && strcmp(p->tap_netns, netns) == 0 &&
+	       strcmp(p->tap_iface, name) == 0;
+}
+
+/* The longest name that a VLAN's interface in the kernel would have, with the NUL. */
+static size_t vlan_name_size(const struct port_conf *p)
+{
+	size_t most = 0;
+
+	for (uint32_t i = 0; i < p->n_vlans; i++) {
+		size_t n = (size_t)snprintf(NULL, 0, "%s.%u", p->kernel, p->vlans[i].vlan) + 1;
+
+		most = n > most ? n : most;
+	}
+	return most;
+}
+
+/* The punt interface: a name that the kernel takes, and that is nobody else's there. */
+static void check_kernel(const struct ports_conf *c, uint32_t i, struct errs *e)
+{
+	const struct port_conf *p = &c->list[i];
+	char path[PATH];
+
+	if (p->kernel[0] == '\0')
+		return;
+	snprintf(path, sizeof(path), "ports.%s.kernel", p->iface.name);
+	if (!is_ifname(p->kernel))
+		errs_add(e, p->iface.at, path,
+			"`%s` cannot be an interface's name; no spaces, / : %%", p->kernel);
+	if (vlan_name_size(p) > KERNEL_NAME)
+		errs_add(e, p->iface.at, path,
+			"`%s` is too long: with a VLAN's number it has to be at most %d characters",
+			p->kernel, KERNEL_NAME - 1);
+	for (uint32_t j = 0; j < c->n; j++) {
+		if (j < i && strcmp(c->list[j].kernel, p->kernel) == 0)
+			errs_add(e, p->iface.at, path, "port %s has this interface",
+				c->list[j].iface.name);
+		if (is_tap_of(&c->list[j], c->kernel_netns, p->kernel))
+			errs_add(e, p->iface.at, path, "the TAP of port %s has this name there",
+				c->list[j].iface.name);
+	}
+}
+
 static void check_port(const struct ports_conf *c, uint32_t i, struct errs *e)
 {
 	const struct port_conf *p = &c->list[i];
@@ -134,6 +180,7 @@ static void check_port(const struct ports_conf *c, uint32_t i, struct errs *e)
 
 	check_device(p, e);
 	check_members(p, e);
+	check_kernel(c, i, e);
 	snprintf(path, sizeof(path), "ports.%s", p->iface.name);
 	for (uint32_t j = 0; j < i; j++)
 		if (same_device(p, &c->list[j]))

@@ -54,6 +54,25 @@ static const struct check_case ports[] = {
 		"device\n"
 		"t:3:3: ports.b.members: only a vdev of net_bonding has members\n"
 		"t:4:3: ports.c.members: missing; a bond has at least one\n"},
+	{"interfaces in the kernel",
+		"system: {kernel: {netns: x}}\n"
+		"ports:\n"
+		"  a: {vdev: net_null0, kernel: k0}\n"
+		"  b: {vdev: net_null1, kernel: \"a b\"}\n"
+		"  c: {vdev: net_null2, kernel: k0}\n"
+		"  d: {vdev: net_null3, kernel: ten-letters, vlans: {100: {}}}\n"
+		"  e: {vdev: net_null4, kernel: ten-letters-1, vlans: {100: {}}}\n"
+		"  f: {tap: {netns: x, iface: t0}, kernel: t0}\n"
+		"  g: {tap: {netns: y, iface: t1}, kernel: t1}\n",
+		"t:4:3: ports.b.kernel: `a b` cannot be an interface's name; no spaces, / : %\n"
+		"t:5:3: ports.c.kernel: port a has this interface\n"
+		"t:7:3: ports.e.kernel: `ten-letters-1` is too long: with a VLAN's number it has "
+		"to "
+		"be at most 15 characters\n"
+		"t:8:3: ports.f.kernel: the TAP of port f has this name there\n"},
+	{"a namespace of the kernel's", "system: {kernel: {netns: /run/netns/x}}\n",
+		"t:1:26: system.kernel.netns: `/run/netns/x` is not a namespace's name; see `ip "
+		"netns`\n"},
 	{"a VLAN's MTU",
 		"ports:\n" LAN(", mtu: 1400, vlans: {1: {mtu: 1400}, 2: {mtu: 1401}, 3: {}}"),
 		"t:2:91: ports.lan.vlans.2.mtu: 1401 is more than the port's 1400\n"},
@@ -260,7 +279,8 @@ static const struct check_case halves[] = {
 		"ports:\n" LAN(", adresses: [198.18.1.254/24]") "routes: [{prefix: 10.0.0.0/8, "
 								"via: 198.18.1.1}]\n",
 		"t:2:56: ports.lan.adresses: unknown, perhaps meant: addresses; allowed: tap, pci, "
-		"vdev, members, mac, mtu, queues, rx_descriptors, tx_descriptors, promiscuous, "
+		"vdev, members, mac, mtu, queues, rx_descriptors, tx_descriptors, kernel, "
+		"promiscuous, required, "
 		"addresses, urpf, proxy_arp, directed_broadcast, redirects, mss_clamp, vlans\n"},
 	{"nor of a section that may have been meant",
 		"port:\n" LAN("") "routes: [{prefix: 10.0.0.0/8, via: 198.18.0.1}]\n",

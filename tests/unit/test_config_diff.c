@@ -43,6 +43,9 @@ static const struct {
 		"+ ports.lan.tap.iface: \"b\"\n"
 		"+ ports.lan.tap.netns: \"a\\\"\\\\\"\n"
 		"- ports.lan.vdev: \"net_null0\"\n"},
+	{"an interface in the kernel", LAN(""), LAN(", kernel: lan-k"),
+		"- ports.lan.kernel: \"\"\n"
+		"+ ports.lan.kernel: \"lan-k\"\n"},
 	{"a VLAN", LAN(", vlans: {10: {mtu: 1400}}"), LAN(", vlans: {20: {}, 10: {mtu: 1300}}"),
 		"- ports.lan.vlans.10.mtu: 1400\n"
 		"+ ports.lan.vlans.10.mtu: 1300\n"},

@@ -72,7 +72,7 @@ static const struct text_case syntax[] = {
 		"t:2:3: system.<<: unknown; allowed: workers, control, pipeline, hugepages, "
 		"memory, idle, drain, control_socket, socket_service, socket_group, log, "
 		"log_level, "
-		"loopback, limits\n"},
+		"loopback, kernel, limits\n"},
 	{"key that is a list", "system:\n  ? [a, b]\n  : c\n  workers: 1\n",
 		"t:2:5: system: the name of an option is needed here\n"},
 	{"deep where one value is", "system: {workers: [[[[{a: [[b]]}]]]], log: x}\n",
@@ -83,7 +83,7 @@ static const struct text_case syntax[] = {
 		"memory, "
 		"idle, "
 		"drain, control_socket, socket_service, socket_group, log, log_level, loopback, "
-		"limits\n"},
+		"kernel, limits\n"},
 };
 
 /* Keys, kinds of nodes, and how many of what. */

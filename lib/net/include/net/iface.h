@@ -29,6 +29,7 @@ enum {
 	IFACE_PROXY_ARP = 8,	   /* answer for what is routed elsewhere (RFC 1027) */
 	IFACE_DIRECTED_BCAST = 16, /* forward directed broadcasts out of here (RFC 2644: off) */
 	IFACE_REDIRECTS = 32,	   /* may send ICMP redirects */
+	IFACE_KERNEL = 64,	   /* what nobody here takes goes to the kernel (net/punt.h) */
 };
 
 struct iface {

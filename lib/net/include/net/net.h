@@ -43,6 +43,7 @@ struct net_limits {
 	uint32_t groups;      /* ECMP groups */
 	uint32_t mbufs;	      /* packet buffers on each NUMA node in use */
 	uint32_t mbuf_size;   /* data bytes in a buffer, headroom not counted */
+	uint32_t punt_queue;  /* packets on their way to the kernel, and from it, each worker */
 };
 
 /* What the data path reads of the settings; each field is one load. Control: w, workers: r. */
@@ -65,6 +66,8 @@ struct net_settings {
 	uint32_t reasm_datagrams;
 	uint32_t reasm_fragments; /* of one datagram, at most 64 */
 	uint32_t reasm_ms;
+	/* kernel path */
+	uint32_t punt_rate; /* packets a second to the kernel: of either class, on each worker */
 };
 
 struct net {

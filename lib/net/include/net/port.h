@@ -19,6 +19,7 @@
 struct net;
 
 #define PORT_MEMBERS 8
+#define KERNEL_NAME  16 /* IFNAMSIZ: of an interface of the kernel, with the NUL */
 
 enum port_device { PORT_TAP, PORT_PCI, PORT_VDEV };
 enum port_urpf { URPF_OFF, URPF_LOOSE, URPF_STRICT };
@@ -52,8 +53,9 @@ struct port_conf {
 	uint32_t n_members;   /* of a bond: PCI addresses or "name,args", made before it */
 	char (*members)[128]; /* the configuration's memory */
 	char tap_netns[64];
-	char tap_iface[16];
-	uint16_t queues; /* 0 = as many as workers and device allow */
+	char tap_iface[KERNEL_NAME];
+	char kernel[KERNEL_NAME]; /* its punt interface; "": none */
+	uint16_t queues;	  /* 0 = as many as workers and device allow */
 	uint16_t rx_descriptors;
 	uint16_t tx_descriptors;
 	bool promiscuous;
@@ -67,6 +69,7 @@ struct ports_conf {
 	struct port_conf *list; /* the configuration's memory; copied by build */
 	uint32_t n_loopback;
 	struct addr_conf *loopback; /* addresses of the appliance itself */
+	char kernel_netns[64];	    /* where punt interfaces are; "": millrace's own */
 };
 
 /* How often a link changed. */

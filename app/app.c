@@ -7,6 +7,7 @@
 #include "net/neigh.h"
 #include "net/net.h"
 #include "net/port_link.h"
+#include "net/punt.h"
 #include "net/route.h"
 #include "service/service.h"
 
@@ -68,6 +69,7 @@ static void tick(struct app *app, ticks now)
 	neigh_tick(app->net, now);
 	route_tick(app->net);
 	port_link_poll(app->net, now);
+	punt_poll(app->net);
 	service_poll(app->net);
 	if (now - app->load_at >= clock_of_ms(LOAD_MS))
 		take_load(app, now);

@@ -8,6 +8,7 @@
 #include "eal.h"
 #include "net/absent.h"
 #include "net/net.h"
+#include "net/punt.h"
 
 #include <errno.h>
 #include <stddef.h>
@@ -22,6 +23,18 @@ static void publish_ports(struct net *net, const struct conf *c, ticks now)
 {
 	(void)c;
 	port_publish(net, now);
+}
+
+static int build_punt(struct net *net, const struct conf *c, struct errs *e)
+{
+	return punt_build(net, &c->ports, e);
+}
+
+static void publish_punt(struct net *net, const struct conf *c, ticks now)
+{
+	(void)c;
+	(void)now;
+	punt_publish(net);
 }
 
 static int build_neighbours(struct net *net, const struct conf *c, struct errs *e)
@@ -95,6 +108,7 @@ static const struct module {
 } modules[] = {
 	{"settings", NULL, NULL, publish_settings, NULL},
 	{"ports", build_ports, port_abandon, publish_ports, NULL},
+	{"kernel", build_punt, punt_abandon, publish_punt, NULL},
 	{"neighbours", build_neighbours, neigh_abandon, publish_neighbours, neigh_retire},
 	{"routes", build_routes, route_abandon, publish_routes, route_retire},
 	{"rarp", build_rarp, rarp_abandon, publish_rarp, rarp_retire},

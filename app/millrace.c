@@ -14,6 +14,7 @@
 #include "net/net.h"
 #include "net/park.h"
 #include "net/port.h"
+#include "net/punt.h"
 #include "net/reasm.h"
 #include "pipelines/appliance.h"
 #include "pipelines/host.h"
@@ -180,6 +181,7 @@ static int run(struct app *app)
 		drain(app);
 	}
 	socket_service_stop(app->sockets);
+	punt_stop(app->net);
 	eal_stop_workers(app->net);
 	return rc;
 }
@@ -194,6 +196,7 @@ static void end(struct app *app)
 		if (app->conf != NULL)
 			print_books(app->net);
 		socket_service_close(app->sockets);
+		punt_free(app->net);
 		service_detach(app->net);
 		eal_free_workers(app->net);
 		service_free(app->net); /* packets have referred to its files */

@@ -33,6 +33,7 @@ static __rte_always_inline uint32_t pass(struct worker *w, const bool timed)
 	n += source(w, STAGE_handover, w->net->n_workers > 1, stage_handover, timed);
 	n += source(w, STAGE_again, w->again.n > 0, stage_again, timed);
 	n += source(w, STAGE_sockets, w->sockets != NULL, stage_sockets, timed);
+	n += source(w, STAGE_punted, w->kernel != NULL, stage_punted, timed);
 	n += source(w, STAGE_rx, true, stage_rx, timed);
 	/* every lane is empty; commands and timers may fill one unasked */
 	if (n == 0 && !timed && !w->tcp_waits)
@@ -52,6 +53,7 @@ static __rte_always_inline uint32_t pass(struct worker *w, const bool timed)
 	stage(w, STAGE_udp, &w->udp, stage_udp, timed);
 	stage(w, STAGE_datagram, &w->dgram, stage_datagram, timed);
 	stage(w, STAGE_tcp, &w->tcp, stage_tcp, timed);
+	stage(w, STAGE_punt, &w->punt, stage_punt, timed);
 
 	/* packets of our own */
 	stage(w, STAGE_error, &w->error, stage_error, timed);

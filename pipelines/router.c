@@ -29,6 +29,7 @@ static __rte_always_inline uint32_t pass(struct worker *w, const bool timed)
 	n += source(w, STAGE_unpark, w->released > 0, stage_unpark, timed);
 	n += source(w, STAGE_handover, w->net->n_workers > 1, stage_handover, timed);
 	n += source(w, STAGE_again, w->again.n > 0, stage_again, timed);
+	n += source(w, STAGE_punted, w->kernel != NULL, stage_punted, timed);
 	n += source(w, STAGE_rx, true, stage_rx, timed);
 	if (n == 0 && !timed) /* every lane is empty; commands and timers may fill one unasked */
 		return 0;
@@ -47,6 +48,7 @@ static __rte_always_inline uint32_t pass(struct worker *w, const bool timed)
 	stage(w, STAGE_icmp, &w->icmp, stage_icmp, timed);
 	stage(w, STAGE_udp, &w->udp, stage_udp, timed);
 	stage(w, STAGE_tcp, &w->tcp, stage_tcp_reset, timed);
+	stage(w, STAGE_punt, &w->punt, stage_punt, timed);
 
 	/* packets of our own */
 	stage(w, STAGE_error, &w->error, stage_error, timed);

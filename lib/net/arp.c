@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * stage_arp: arp -> tx | consumed | drop. Checks a request or reply, tells control what is news,
- * and answers what is asked of us.
+ * stage_arp: arp -> tx | punt | consumed | drop. Checks a request or reply, tells control what is
+ * news, and answers what is asked of us.
  *
  * Reads the FIB to know what control knows: a LOCAL entry is an address of ours, a FORWARD entry
  * whose adjacency has the sender's very address is a known neighbour.
@@ -9,6 +9,7 @@
 #include "net/arp.h"
 
 #include "net/net.h"
+#include "net/punt.h"
 #include "net/rarp.h"
 #include "net/stage.h"
 #include "wire/arp_hdr.h"
@@ -214,6 +215,11 @@ static void arp(struct worker *w, struct rte_mbuf *m, const struct arp_hdr *h, c
 	w->count[arp_hdr_op(h) == ARP_REPLY ? COUNT_arp_replies_in : COUNT_arp_requests_in]++;
 	if (arp_hdr_spa(h) != 0)
 		learn(w, m, h, for_us);
+	/* the kernel asks for itself; requests are for us alone, or there would be two answers */
+	if (arp_hdr_op(h) == ARP_REPLY && (m->port & PKT_LINK_GROUP) == 0 && punt_wants(w, m)) {
+		lane_put(&w->punt, m, 0);
+		return;
+	}
 	if (!for_us) {
 		drop(w, m, DROP_ARP_NOT_OURS);
 		return;

@@ -2,12 +2,14 @@
 /*
  * stage_icmp: ICMP for this host (RFC 792, RFC 1122 3.2.2, RFC 1812 4.3.3).
  *
- * icmp -> out | tcp | datagram | consumed | drop. Echo requests become their replies in place,
- * whole, whatever their length. Errors about our packets are counted; a router acts on no redirect.
+ * icmp -> out | tcp | datagram | punt | consumed | drop. Echo requests become their replies in
+ * place, whole, whatever their length. Errors about our packets are counted; a router acts on no
+ * redirect.
  */
 #include "net/chain.h"
 #include "net/local.h"
 #include "net/lookup.h"
+#include "net/punt.h"
 #include "net/stage.h"
 #include "wire/icmp_hdr.h"
 
@@ -59,6 +61,8 @@ static void error_in(struct worker *w, struct rte_mbuf *m)
 	else if (w->sockets != NULL && m->data_len >= at + IP4_HDR_LEN &&
 		 quoted->proto == IP4_PROTO_UDP)
 		lane_put(&w->dgram, m, 0);
+	else if (punt_wants(w, m))
+		lane_put(&w->punt, m, 0);
 	else
 		consume(w, m);
 }
@@ -86,6 +90,8 @@ static void icmp_in(struct worker *w, struct rte_mbuf *m)
 		echo(w, head);
 	} else if (icmp_type_is_error(type)) {
 		error_in(w, head);
+	} else if (punt_wants(w, head)) { /* replies to its own requests, and what is rare */
+		lane_put(&w->punt, head, 0);
 	} else {
 		drop(w, head, DROP_ICMP_TYPE);
 	}

@@ -108,7 +108,7 @@ void iface_apply(struct net *net, uint16_t index, const struct port *p, const st
 	f->mss = mss;
 	f->vlan = c->vlan;
 	f->slot = p->slot;
-	f->flags = flags_of(c) | (f->flags & IFACE_UP);
+	f->flags = flags_of(c) | (f->flags & (IFACE_UP | IFACE_KERNEL));
 	if (changed)
 		copy_addrs(f, c);
 	if (changed && f->flags & IFACE_UP && p->link)

@@ -2,7 +2,7 @@
 /*
  * stage_odd: whatever `check` found unusual, each thing asked by itself.
  *
- * odd -> arp | in | local | drop (and error, by the options). Takes VLAN tags off, gives the
+ * odd -> arp | in | local | punt | drop (and error, by the options). Takes VLAN tags off, gives the
  * packet its interface, and names what is wrong with a broken one. What it passes on to `in` meets
  * the same invariants as check's.
  */
@@ -12,6 +12,7 @@
 #include "net/offload.h"
 #include "net/options.h"
 #include "net/port.h"
+#include "net/punt.h"
 #include "net/stage.h"
 #include "wire/vlan_hdr.h"
 
@@ -51,13 +52,13 @@ static bool untag(const struct net *net, struct rte_mbuf *m, uint16_t *iface)
 }
 
 /* Who the frame is for; marks what came by broadcast or multicast. */
-static bool frame_is_ours(const struct iface *f, struct rte_mbuf *m)
+static bool frame_is_ours(const struct net *net, const struct iface *f, struct rte_mbuf *m)
 {
 	uint64_t dst = eth_hdr_dst(pkt_eth(m));
 
 	if (dst == f->mac)
 		return true;
-	if (dst != ETH_U48_MASK && dst != ALL_SYSTEMS_MAC)
+	if (dst != ETH_U48_MASK && dst != ALL_SYSTEMS_MAC && !punt_joined(net, f, dst))
 		return false;
 	m->port |= PKT_LINK_GROUP;
 	return true;
@@ -138,8 +139,12 @@ static void to_group(struct worker *w, struct rte_mbuf *m, uint32_t dst)
 {
 	if (ip4_is_broadcast(dst) || dst == ALL_SYSTEMS_ADDR)
 		lane_put(&w->local, m, 0);
+	else if (!ip4_is_multicast(dst))
+		drop(w, m, DROP_IP4_DST_MARTIAN);
+	else if (punt_joined(w->net, &w->net->iface[pkt_iface(m)], eth_hdr_dst(pkt_eth(m))))
+		lane_put(&w->punt, m, 0);
 	else
-		drop(w, m, ip4_is_multicast(dst) ? DROP_MULTICAST : DROP_IP4_DST_MARTIAN);
+		drop(w, m, DROP_MULTICAST);
 }
 
 /* RFC 3927 7: what is link-local is for this host, or for nobody; no route says otherwise. */
@@ -222,7 +227,7 @@ static void odd_frame(struct worker *w, struct rte_mbuf *m)
 		m->port = iface;
 	}
 	f = &w->net->iface[iface];
-	if (!frame_is_ours(f, m)) {
+	if (!frame_is_ours(w->net, f, m)) {
 		drop(w, m, DROP_ETH_NOT_OURS);
 		return;
 	}
@@ -243,7 +248,10 @@ static void odd_frame(struct worker *w, struct rte_mbuf *m)
 		odd_ip4(w, m, iface);
 		return;
 	default:
-		drop(w, m, DROP_ETH_TYPE);
+		if (punt_wants(w, m) && !eth_is_broadcast(pkt_eth(m)->dst))
+			lane_put(&w->punt, m, 0);
+		else
+			drop(w, m, DROP_ETH_TYPE);
 	}
 }
 

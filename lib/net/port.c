@@ -75,6 +75,7 @@ static void conf_into(struct port *p, struct port_conf *c)
 static void port_free(struct port *p)
 {
 	free(p->vlan_iface);
+	free(p->groups);
 	free(p->conf.vlans);
 	free(p->conf.members);
 	free(p);

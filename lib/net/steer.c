@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
  * stage_steer: packets for this host, whole by now, to their protocol on the worker that owns the
- * flow. steer -> icmp | udp | tcp | error | hand-over.
+ * flow. steer -> icmp | udp | tcp | punt | error | hand-over.
  */
 #include "net/steer.h"
 
@@ -9,6 +9,7 @@
 #include "net/error.h"
 #include "net/net.h"
 #include "net/port.h"
+#include "net/punt.h"
 #include "net/stage.h"
 #include "wire/icmp_hdr.h"
 
@@ -92,7 +93,10 @@ void stage_steer(struct worker *w)
 			lane_put(&w->tcp, m, 0);
 			break;
 		default:
-			error_put(w, m, ERROR_PROTOCOL, 0);
+			if (punt_wants(w, m))
+				lane_put(&w->punt, m, 0);
+			else
+				error_put(w, m, ERROR_PROTOCOL, 0);
 		}
 	}
 }

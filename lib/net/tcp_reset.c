@@ -2,11 +2,12 @@
 /*
  * stage_tcp_reset: every port is closed (RFC 9293 3.10.7.1).
  *
- * tcp -> out | drop. A valid segment to one of our addresses that is no reset itself is answered by
- * a reset that its sender will accept.
+ * tcp -> out | punt | drop. A valid segment to one of our addresses that is no reset itself is
+ * answered by a reset that its sender will accept.
  */
 #include "net/local.h"
 #include "net/lookup.h"
+#include "net/punt.h"
 #include "net/stage.h"
 #include "wire/tcp_hdr.h"
 
@@ -44,6 +45,7 @@ static void reset(
 	lane_put(&w->out, m, ip4_hdr_src(ip));
 }
 
+/* What becomes of it, DROP_MAX if it is the kernel's. */
 static enum drop_reason tcp_in(struct worker *w, const struct rte_mbuf *m)
 {
 	const struct ip4_hdr *ip = pkt_ip4(m);
@@ -58,6 +60,8 @@ static enum drop_reason tcp_in(struct worker *w, const struct rte_mbuf *m)
 		return DROP_TCP_BAD;
 	if (lookup_is_group(w->net, ip4_hdr_dst(ip))) /* RFC 9293 MUST-57 */
 		return DROP_LOCAL_GROUP;
+	if (punt_wants(w, m)) /* it may have that port open */
+		return DROP_MAX;
 	if (tcp->flags & TCP_RST)
 		w->count[COUNT_tcp_resets_in]++;
 	else
@@ -67,6 +71,12 @@ static enum drop_reason tcp_in(struct worker *w, const struct rte_mbuf *m)
 
 void stage_tcp_reset(struct worker *w)
 {
-	for (uint32_t i = 0; i < w->tcp.n; i++)
-		drop(w, w->tcp.pkt[i], tcp_in(w, w->tcp.pkt[i]));
+	for (uint32_t i = 0; i < w->tcp.n; i++) {
+		enum drop_reason r = tcp_in(w, w->tcp.pkt[i]);
+
+		if (r == DROP_MAX)
+			lane_put(&w->punt, w->tcp.pkt[i], 0);
+		else
+			drop(w, w->tcp.pkt[i], r);
+	}
 }

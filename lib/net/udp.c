@@ -2,8 +2,8 @@
 /*
  * stage_udp and its table of services (RFC 768, RFC 1122 4.1, RFC 862, RFC 863).
  *
- * udp -> out | error | datagram | consumed | drop. The table is one sorted array, searched by port
- * and address; control builds a new one for each change.
+ * udp -> out | error | datagram | punt | consumed | drop. The table is one sorted array, searched
+ * by port and address; control builds a new one for each change.
  */
 #include "net/udp.h"
 
@@ -11,6 +11,7 @@
 #include "net/error.h"
 #include "net/local.h"
 #include "net/lookup.h"
+#include "net/punt.h"
 #include "net/stage.h"
 #include "wire/udp_hdr.h"
 
@@ -199,6 +200,8 @@ static void udp_in(struct worker *w, struct rte_mbuf *m)
 	}
 	if (w->sockets != NULL)
 		lane_put(&w->dgram, head, 0);
+	else if (punt_wants(w, head))
+		lane_put(&w->punt, head, 0);
 	else
 		error_put(w, head, ERROR_PORT, 0);
 }

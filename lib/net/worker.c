@@ -6,6 +6,7 @@
 #include "base/numa.h"
 #include "net/net.h"
 #include "net/park.h"
+#include "net/punt.h"
 #include "net/reasm.h"
 
 #include <rte_ethdev.h>
@@ -84,6 +85,7 @@ static void drop_queued(struct worker *w)
 	}
 	park_drop_all(w);
 	reasm_drop_all(w);
+	punt_end_free(w);
 	rte_pktmbuf_free_bulk(w->to_free, w->n_free);
 	w->n_free = 0;
 }
@@ -109,7 +111,8 @@ void worker_free_all(struct worker *w)
 void worker_books(const struct worker *w, struct books *b)
 {
 	*b = w->books;
-	b->held = park_held(w->park) + reasm_held(w->reasm_table) + w->again.n + w->tcp_held;
+	b->held = park_held(w->park) + reasm_held(w->reasm_table) + w->again.n + w->tcp_held +
+		  punt_held(w);
 }
 
 void worker_tell(struct worker *w, const struct event *e)
@@ -146,7 +149,8 @@ void again(struct worker *w, struct rte_mbuf *m)
 /* Whether anything waits that a sleep would miss. */
 static bool queues_wait(const struct worker *w)
 {
-	if (w->again.n > 0 || mailbox_count(w->commands) > 0 || atomic_load(&w->stop))
+	if (w->again.n > 0 || mailbox_count(w->commands) > 0 || atomic_load(&w->stop) ||
+		punt_waits(w))
 		return true;
 	for (uint16_t i = 0; i < w->net->n_workers; i++)
 		if (w->from[i] != NULL && !rte_ring_empty(w->from[i]))

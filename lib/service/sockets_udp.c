@@ -7,6 +7,7 @@
 #include "net/chain.h"
 #include "net/error.h"
 #include "net/lookup.h"
+#include "net/punt.h"
 #include "service/service.h"
 #include "service/socket_service.h"
 #include "sockets_seat.h"
@@ -177,7 +178,10 @@ static void error_in(struct worker *w, struct rte_mbuf *m)
 		s->told.error = error_of(icmp);
 		seat_tell(w->sockets, s, SEAT_UNREACHABLE);
 	}
-	consume(w, m);
+	if (s == NULL && punt_wants(w, m))
+		lane_put(&w->punt, m, 0);
+	else
+		consume(w, m);
 }
 
 static bool has_room(const struct sockets_end *e, const struct seat *s, uint32_t bytes, uint32_t n)
@@ -198,6 +202,10 @@ static void datagram_in(struct worker *w, struct rte_mbuf *m)
 	struct sockets_end *e = w->sockets;
 
 	t.seat = find(e, ip4_hdr_dst(ip), udp_hdr_dport(udp), t.addr, t.port);
+	if (t.seat == NULL && punt_wants(w, m)) {
+		lane_put(&w->punt, m, 0);
+		return;
+	}
 	if (t.seat == NULL) {
 		error_put(w, m, ERROR_PORT, 0);
 		return;

@@ -6,6 +6,7 @@
 #include "net/lookup.h"
 #include "net/net.h"
 #include "net/offload.h"
+#include "net/punt.h"
 #include "tcp/table.h"
 #include "wire/icmp_hdr.h"
 
@@ -113,11 +114,15 @@ static void icmp_error(struct worker *w, struct rte_mbuf *m)
 	const struct ip4_hdr *ip = pkt_ip4(m);
 	const struct icmp_hdr *icmp = pkt_l4(m);
 	uint32_t at = ETH_HDR_LEN + ip4_hdr_len(ip) + ICMP_HDR_LEN;
+	bool ours = false;
 
 	if (m->data_len > at)
-		tcp_icmp(w->stack, icmp + 1, m->data_len - at, icmp->type, icmp->code,
+		ours = tcp_icmp(w->stack, icmp + 1, m->data_len - at, icmp->type, icmp->code,
 			icmp->type == ICMP_TYPE_UNREACH ? from_be16(icmp->unreach.mtu) : 0);
-	consume(w, m);
+	if (!ours && punt_wants(w, m))
+		lane_put(&w->punt, m, 0);
+	else
+		consume(w, m);
 }
 
 /*
@@ -153,6 +158,10 @@ void stage_tcp(struct worker *w)
 		uint32_t strays = tcp_input(w->stack, l->pkt + i, n, stray);
 
 		for (uint32_t j = 0; j < strays; j++) {
+			if (punt_wants(w, stray[j])) { /* it may have that port open */
+				lane_put(&w->punt, stray[j], 0);
+				continue;
+			}
 			tcp_refuse(w->stack, stray[j]);
 			drop(w, stray[j], DROP_TCP_NO_PORT);
 		}

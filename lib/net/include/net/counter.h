@@ -33,6 +33,8 @@
 	X(udp_discard, "datagrams discarded by the discard service") \
 	X(udp_received, "datagrams for sockets of local programs") \
 	X(udp_sent, "datagrams from sockets of local programs") \
+	X(punted, "packets that the kernel took") \
+	X(from_kernel, "frames of the kernel's that went to a port") \
 	X(tcp_resets_out, "resets sent for ports nobody listens on") \
 	X(tcp_resets_in, "resets received for connections that do not exist") \
 	X(tcp_segments_in, "TCP segments received, broken ones among them") \

@@ -86,6 +86,12 @@
 	X(TCP_HOLD_FULL, "no room for TCP data out of order (tcp limits)") \
 	X(PROTO_UNKNOWN, "IP protocol that nobody here speaks") \
 	X(LOCAL_GROUP, "a service does not answer what came by broadcast or multicast") \
+	/* kernel path */ \
+	X(PUNT_LIMITED, "more for the kernel than limits.punt_rate allows") \
+	X(PUNT_FULL, "too many packets were on their way to the kernel (limits.punt_queue)") \
+	X(PUNT_REFUSED, "the kernel did not take it: the punt interface is down there") \
+	X(PUNT_OFF, "the port's kernel path was turned off meanwhile") \
+	X(PUNT_NO_LINK, "from the kernel, for a port whose link is down") \
 	/* sending */ \
 	X(TX_FULL, "transmit queue was full") \
 	X(TX_REFUSED, "the driver refused the packet: it cannot sum or cut it (rte_eth_tx_prepare)") \

@@ -22,6 +22,7 @@
 #define REDIRECT_BUDGET 16  /* copies of forwarded packets that ICMP redirects are made from */
 #define TCP_BUDGET	128 /* segments that tcp_output() makes */
 #define SOCKETS_BUDGET	64  /* datagrams of local programs, and what else they ask for */
+#define PUNT_BUDGET	64  /* frames from the kernel: for tx lanes alone, which are flushed */
 #define LANE_SIZE	512
 
 static_assert(RX_BUDGET + HANDOVER_BUDGET + AGAIN_BUDGET + UNPARK_BUDGET + TIMER_BUDGET +

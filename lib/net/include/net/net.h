@@ -26,6 +26,7 @@
 
 struct absents;
 struct port;
+struct punt;
 struct service_table;
 struct adj_pool;
 struct neigh_table;
@@ -102,6 +103,7 @@ struct net {
 	ticks next_link_poll;
 	struct neigh_table *neigh;
 	struct route_table *routes;
+	struct punt *punt;	       /* the kernel path's; NULL: no punt interface yet */
 	struct rarp_table *rarp_built; /* by rarp_build(), not published yet */
 	struct rarp_table *rarp_old;   /* replaced by rarp_publish(), not retired yet */
 	struct rte_mempool *pool[RTE_MAX_NUMA_NODES]; /* by node; NULL where no worker is */

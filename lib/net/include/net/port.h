@@ -17,6 +17,7 @@
 #include <stdint.h>
 
 struct net;
+struct punt_groups;
 
 #define PORT_MEMBERS 8
 #define KERNEL_NAME  16 /* IFNAMSIZ: of an interface of the kernel, with the NUL */
@@ -90,9 +91,11 @@ struct port {
 	uint16_t n_rxq, n_txq;
 	uint16_t *vlan_iface; /* [4096] interface of a VLAN id, 0 = none; NULL without VLANs;
 				 workers: r */
-	uint64_t rx_offloads, tx_offloads; /* in force */
-	uint16_t tso_segs;		   /* buffers that a packet to be cut may have */
-	uint64_t rss_hf;		   /* 0 = no RSS */
+	uint32_t punt;	      /* id of its punt interface, 0 = none; control: w, workers: r */
+	struct punt_groups *_Atomic groups; /* control: w, workers: r; NULL = none */
+	uint64_t rx_offloads, tx_offloads;  /* in force */
+	uint16_t tso_segs;		    /* buffers that a packet to be cut may have */
+	uint64_t rss_hf;		    /* 0 = no RSS */
 	bool rss_trusted; /* its RSS and RETA agree with net->owner: steer may skip it; workers: r
 			   */
 	bool rx_interrupts;

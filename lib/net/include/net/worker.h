@@ -29,6 +29,7 @@
 #define FREE_BATCH 64
 
 struct net;
+struct punt_end;
 struct service_host;
 struct sockets_end;
 struct tcp;
@@ -45,6 +46,7 @@ struct udp_table;
 	X(handover, "packets from other workers") \
 	X(again, "packets that take another pass") \
 	X(sockets, "what sockets of local programs asked for") \
+	X(punted, "frames that the kernel sends, and what it has taken") \
 	X(rx, "packets from receive queues") \
 	X(check, "Ethernet and IPv4 checked") \
 	X(odd, "VLAN tags, groups, options, broken headers") \
@@ -58,6 +60,7 @@ struct udp_table;
 	X(udp, "UDP for this host") \
 	X(datagram, "UDP for sockets of local programs") \
 	X(tcp, "TCP for this host") \
+	X(punt, "packets for the kernel") \
 	X(tcp_output, "TCP segments made") \
 	X(error, "ICMP errors made") \
 	X(fib_out, "routes looked up for our own packets") \
@@ -94,7 +97,7 @@ struct books {
 	uint64_t consumed;
 	uint64_t handed_in;
 	uint64_t handed_out;
-	uint64_t held; /* filled in by snapshots: parks, reassembly, again ring */
+	uint64_t held; /* filled in by snapshots: parks, reassembly, rings */
 	uint64_t drop[DROP_MAX];
 };
 
@@ -176,6 +179,7 @@ struct worker {
 	struct lane udp;     /* unused */
 	struct lane dgram;   /* unused */
 	struct lane tcp;     /* unused */
+	struct lane punt;    /* unused */
 	struct lane error;   /* net_error(): cause and value */
 	struct lane out;     /* destination, host order */
 	struct lane fwd_out; /* adjacency index */
@@ -221,6 +225,7 @@ struct worker {
 	_Atomic uint32_t view_seq; /* worker: w, control: r */
 
 	/* other threads */
+	struct punt_end *_Atomic kernel;   /* control: w, worker: r; NULL: no punt interface yet */
 	struct rte_ring *from[WORKER_MAX]; /* hand-over from worker i: single producer, consumer */
 	struct mailbox *commands;	   /* control posts, worker takes */
 	struct mailbox *events;		   /* worker posts, control takes */

@@ -47,7 +47,7 @@ void socket_service_close(struct socket_service *s);
 
 source_fn stage_sockets; /* what the thread asked: TCP's calls; datagrams -> out */
 stage_fn stage_datagram; /* datagram: UDP of no service, ICMP errors about UDP -> consumed |
-			    error | drop */
+			    error | punt | drop */
 /* Tells the thread what this pass has brought. */
 void sockets_tell(struct worker *w);
 

@@ -107,6 +107,26 @@ static void print_interfaces(const json_t *result, bool all)
 	print_list(columns, result);
 }
 
+static void print_kernel(const json_t *result, bool all)
+{
+	static const struct column columns[] = {
+		{"PORT", "port"},
+		{"INTERFACE", "interface"},
+		{"NETNS", "netns"},
+		{"CARRIER", "carrier"},
+		{"UP PACKETS", "to_kernel_packets", true},
+		{"UP BYTES", "to_kernel_bytes", true},
+		{"REFUSED", "refused", true},
+		{"DOWN PACKETS", "from_kernel_packets", true},
+		{"DOWN BYTES", "from_kernel_bytes", true},
+		{"GROUPS", "groups", true},
+		{NULL},
+	};
+
+	(void)all;
+	print_list(columns, result);
+}
+
 /* Called for each page of a long list, as print_routes() is. */
 static void print_neighbours(const json_t *result, bool all)
 {
@@ -412,6 +432,7 @@ const struct command commands[] = {
 	{"show offloads", "which work is each device's, and which ours", "show.ports",
 		print_offloads},
 	{"show interfaces", "ports and their VLANs", "show.interfaces", print_interfaces},
+	{"show kernel", "ports' interfaces in the kernel", "show.kernel", print_kernel},
 	{"show neighbours", "neighbours: MAC, state, what was sent to them", "show.neighbours",
 		print_neighbours, {{"port", ARG_PLACE_MAYBE, "PORT"}}, .page = NEIGHBOURS_PAGE},
 	{"show routes", "routes: all, those within a prefix, or the one that serves an address",

@@ -24,6 +24,8 @@ static const struct method list[] = {
 		true},
 	{"show.interfaces", "ports and their VLANs: state, addresses, packets in", show_interfaces,
 		true},
+	{"show.kernel", "ports' interfaces in the kernel: what went up and came down", show_kernel,
+		true},
 	{"show.neighbours", "neighbours with MAC, state, and what was sent to them",
 		neighbours_show, true,
 		{

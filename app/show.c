@@ -6,11 +6,13 @@
 #include "show.h"
 
 #include "app.h"
+#include "config/conf.h"
 #include "json.h"
 #include "loop.h"
 #include "net/absent.h"
 #include "net/net.h"
 #include "net/port.h"
+#include "net/punt.h"
 
 #include <rte_ethdev.h>
 
@@ -147,6 +149,32 @@ json_t *show_interfaces(struct app *app, struct call *call)
 	for (uint16_t i = 0; i < IFACE_MAX; i++)
 		if (app->net->iface[i].name[0] != 0)
 			json_array_append_new(list, iface_row(app->net, i));
+	return list;
+}
+
+static json_t *kernel_row(const struct port *p, const struct punt_info *i, const char *netns)
+{
+	return json_pack("{s:s, s:s, s:s, s:s, s:i, s:o, s:o, s:o, s:o, s:o}", "port", p->name,
+		"interface", i->name, "netns", netns, "carrier", i->carrier ? "up" : "down",
+		"groups", i->groups, "to_kernel_packets", json_count(i->to_kernel.packets),
+		"to_kernel_bytes", json_count(i->to_kernel.bytes), "refused",
+		json_count(i->refused), "from_kernel_packets", json_count(i->from_kernel.packets),
+		"from_kernel_bytes", json_count(i->from_kernel.bytes));
+}
+
+json_t *show_kernel(struct app *app, struct call *call)
+{
+	json_t *list = json_array();
+	struct punt_info info;
+
+	(void)call;
+	for (int i = 0; i < PORT_MAX; i++) {
+		const struct port *p = app->net->port[i];
+
+		if (p != NULL && punt_info(app->net, p, &info))
+			json_array_append_new(
+				list, kernel_row(p, &info, app->conf->ports.kernel_netns));
+	}
 	return list;
 }
 

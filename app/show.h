@@ -9,6 +9,9 @@
 method_fn show_ports;
 /* A list of {name, port, vlan, mac, mtu, state, addresses, rx_packets, rx_bytes}. */
 method_fn show_interfaces;
+/* A list of {port, interface, netns, carrier, groups, to_kernel_packets, ...} of the kernel path.
+ */
+method_fn show_kernel;
 /* A list of {id, cpu, numa, lcore, rx_queues, passes, idle, sleeps, busy_percent, ...}. */
 method_fn show_workers;
 /* A list of {worker, stage, calls, packets, packets_per_call, cycles_per_packet, text}. */

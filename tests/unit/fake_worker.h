@@ -12,6 +12,7 @@
 #include "eal.h"
 #include "net/net.h"
 #include "net/park.h"
+#include "net/punt.h"
 #include "net/reasm.h"
 #include "net/stage.h"
 
@@ -187,7 +188,8 @@ static inline void fake_expect(const struct rte_mbuf *m, const void *frame, uint
 static inline uint32_t fake_in_lanes(struct worker *w, bool take)
 {
 	struct lane *lanes[] = {&w->rx, &w->odd, &w->arp, &w->in, &w->fwd, &w->local, &w->reasm,
-		&w->steer, &w->icmp, &w->udp, &w->tcp, &w->error, &w->out, &w->fwd_out, &w->frag};
+		&w->steer, &w->icmp, &w->udp, &w->tcp, &w->punt, &w->error, &w->out, &w->fwd_out,
+		&w->frag};
 	uint32_t n = 0;
 
 	for (size_t i = 0; i < RTE_DIM(lanes); i++) {
@@ -209,7 +211,8 @@ static inline void fake_balanced(struct worker *w)
 {
 	const struct books *b = &w->books;
 	uint64_t ends = b->tx + b->consumed + b->handed_out + park_held(w->park) +
-			reasm_held(w->reasm_table) + w->again.n + fake_in_lanes(w, false);
+			reasm_held(w->reasm_table) + w->again.n + punt_held(w) +
+			fake_in_lanes(w, false);
 
 	for (int i = 0; i < DROP_MAX; i++)
 		ends += b->drop[i];

@@ -1,9 +1,10 @@
 # SPDX-License-Identifier: BSD-3-Clause
 """The kernel path: what nobody in millrace takes comes up in a port's punt interface, and the
-kernel's own frames go out of the port; with one worker and with two.
+kernel's own frames go out of the port; in a router, with two workers, and in a host.
 
 The kernel is that of a namespace of its own, on whose TAPs the test puts the ports' addresses.
 """
+import json
 import socket
 
 import pytest
@@ -77,11 +78,18 @@ class Seen(lab.Port):
         s.setblocking(False)
 
 
-@pytest.fixture(scope="module", params=[1, 2], ids=["1 worker", "2 workers"])
-def pair(request):
+KINDS = {"one worker": {},
+         "two workers and sockets": {"workers": 2, "socket_service": "{}/sockets"},
+         "a host": {"pipeline": "host"}}
+
+
+@pytest.fixture(scope="module", params=KINDS)
+def pair(request, tmp_path_factory):
     kernel = Kernel()
+    system = {key: value.format(tmp_path_factory.mktemp("kernel")) if isinstance(value, str)
+              else value for key, value in KINDS[request.param].items()}
     try:
-        router = lab.Router(kernel.conf(workers=request.param))
+        router = lab.Router(kernel.conf(**system))
         try:
             kernel.take_addresses(router)
             yield router, kernel
@@ -227,9 +235,10 @@ def test_errors_for_the_kernel(both):
 def test_arp_is_answered_once(both):
     """Requests are ours alone."""
     router, _ = both
-    lan = router.lan
-    out = router.send(lan, lan.arp("who-has")).out["lan"]
-    assert len([f for f in out if ARP in f and f[ARP].op == 2]) == 1
+    lan, before = router.lan, rows(router)["lan-k"]["to_kernel_packets"]
+    lan.introduce()
+    assert not any(ARP in f and f[ARP].op == 2 for f in router.settle()["lan"])
+    assert rows(router)["lan-k"]["to_kernel_packets"] == before
 
 
 # groups and other protocols
@@ -285,3 +294,184 @@ def test_vlan(both):
             Raw(b"tagged by the kernel")
         seen.send(back)
         assert bytes(lan.expect(lambda f: UDP in f and f[UDP].sport == 5310)) == bytes(back)
+
+
+# changes, and what goes wrong
+
+
+@pytest.fixture
+def kernel():
+    made = Kernel()
+    yield made
+    made.delete()
+
+
+OFF = {"ports": {"lan": {"kernel": ""}, "wan": {"kernel": ""}}}
+
+
+def link(kernel, iface):
+    """What `ip link` says of an interface; None where there is none."""
+    found = json.loads(kernel.run("ip", "-j", "link", "show", "dev", iface).stdout or "[]")
+    return found[0] if found else None
+
+
+def carrier(kernel, iface):
+    return "NO-CARRIER" not in link(kernel, iface)["flags"]
+
+
+def closed(router):
+    """Who answers for a closed port."""
+    lan, ours = router.lan, router.counters()["tcp_resets_out"]
+    lan.send(lan.to(LAN) / TCP(sport=4000, dport=2222, flags="S", seq=5))
+    lan.expect(lambda f: tcp(f, 2222))
+    return "millrace" if router.counters()["tcp_resets_out"] > ours else "kernel"
+
+
+def test_on_and_off(kernel, make_router):
+    router = make_router(lab.merged(kernel.conf(), OFF))
+    assert closed(router) == "millrace" and link(kernel, "lan-k") is None
+    assert router.ctl("show", "kernel") == []
+    for mtu in 1500, 1300:
+        on = {"ports": {"lan": {"kernel": "lan-k", "mtu": mtu}, "wan": {"kernel": "wan-k"}}}
+        router.apply(on)
+        found = link(kernel, "lan-k")
+        assert found["address"] == router.lan.router_mac and found["mtu"] == mtu
+        kernel.take_addresses(router)
+        assert closed(router) == "kernel"
+        router.apply(lab.merged(on, {"ports": {"lan": {"mtu": 1400,
+                                                       "mac": "02:00:00:00:01:fd"}}}))
+        found = link(kernel, "lan-k")
+        assert found["address"] == "02:00:00:00:01:fd" and found["mtu"] == 1400
+        router.apply(lab.merged(on, {"ports": {"lan": {"kernel": "other"}}}))
+        assert link(kernel, "lan-k") is None and link(kernel, "other") is not None
+        router.ctl("config", "rollback")
+        router.apply(on)
+        assert link(kernel, "other") is None
+        router.apply(OFF)
+        assert closed(router) == "millrace"
+        router.wait_until(lambda: link(kernel, "lan-k") is None, 5, "lan-k is gone")
+    router.check_books()
+
+
+def test_it_ends_with_millrace(kernel, make_router):
+    """But a persistent TAP of the operator's is taken, and left."""
+    kernel.run("ip", "tuntap", "add", "name", "wan-k", "mode", "tap")
+    router = make_router(kernel.conf())
+    assert set(rows(router)) == {"lan-k", "wan-k"} and carrier(kernel, "wan-k")
+    router.stop()
+    assert link(kernel, "lan-k") is None and link(kernel, "wan-k") is not None
+
+
+def test_the_carrier_is_the_links(kernel, make_router):
+    router = make_router(kernel.conf())
+    kernel.take_addresses(router)
+    far = router.lan.namespace.name
+    for state in "down", "up":
+        lab.sh("ip", "-n", far, "link", "set", router.lan.iface, state)
+        router.wait_until(lambda: carrier(kernel, "lan-k") == (state == "up"), 5, f"it is {state}")
+        assert rows(router)["lan-k"]["carrier"] == state
+    assert rows(router)["wan-k"]["carrier"] == "up"
+
+
+def test_an_interface_that_is_down(kernel, make_router):
+    """The operator's wish: the kernel takes nothing, and says nothing."""
+    router = make_router(kernel.conf())
+    lan = router.lan
+    router.send(lan, lan.to(LAN) / UDP(sport=1, dport=2))
+    router.wait_until(lambda: router.drops()["PUNT_REFUSED"] == 1, 5, "the kernel refuses it")
+    assert rows(router)["lan-k"]["refused"] == 1
+
+
+def test_an_interface_that_is_deleted(kernel, make_router):
+    router = make_router(kernel.conf())
+    kernel.take_addresses(router)
+    lab.sh("ip", "-n", kernel.name, "link", "del", "lan-k")
+    router.wait_until(lambda: set(rows(router)) == {"wan-k"}, 5, "it is missed")
+    assert closed(router) == "millrace" and "deleted lan-k" in router.words()
+    router.apply({})
+    kernel.take_addresses(router)
+    assert closed(router) == "kernel"
+
+
+@pytest.mark.parametrize("changes, words", [
+    ({"ports": {"lan": {"kernel": "lo"}}}, "lo cannot be made: an interface of another kind"),
+    ({"system": {"kernel": {"netns": "mrt-none"}}}, "no such namespace"),
+], ids=["name", "namespace"])
+def test_interfaces_that_cannot_be(kernel, changes, words):
+    router = lab.Router(lab.merged(kernel.conf(), changes), introduce=False, wait=False)
+    try:
+        assert router.daemon.wait(30 * lab.SLOW) == 1
+        assert words in router.words()
+    finally:
+        router.abandon()
+
+
+def test_an_apply_that_fails_changes_nothing(kernel, make_router):
+    router = make_router(lab.merged(kernel.conf(), OFF))
+    with pytest.raises(lab.CtlError, match="ports.wan.kernel"):
+        router.apply({"ports": {"lan": {"kernel": "lan-k"}, "wan": {"kernel": "lo"}}})
+    assert link(kernel, "lan-k") is None and closed(router) == "millrace"
+    router.apply({"ports": {"lan": {"kernel": "lan-k"}}})
+    with pytest.raises(lab.CtlError, match="another port has it"):
+        router.apply({"ports": {"wan": {"kernel": "lan-k"}}})
+    assert set(rows(router)) == {"lan-k"}
+
+
+# floods
+
+
+def test_a_flood_leaves_bgp_alone(kernel, make_router):
+    """Closed UDP ports have a bucket, routing protocols another."""
+    router = make_router(kernel.conf(limits={"punt_rate": 10}))
+    kernel.take_addresses(router)
+    lan = router.lan
+    with kernel.listener(179) as server:
+        lan.send(*[lan.to(LAN) / UDP(sport=1, dport=4000 + i) for i in range(200)])
+        lan.send(lan.to(LAN) / TCP(sport=4179, dport=179, flags="S", seq=1))
+        assert lan.expect(lambda f: tcp(f, 179))[TCP].flags == "SA"
+        server.close()
+    assert router.drops()["PUNT_LIMITED"] > 100
+
+
+def test_a_flood_up(kernel, make_router):
+    """More than a small ring holds, at a rate that nothing polices: each one is in the books."""
+    router = make_router(kernel.conf(limits={"punt_rate": 1000000, "punt_queue": 16}))
+    kernel.take_addresses(router)
+    lan, n = router.lan, 2000
+    frame = bytes(lan.to(LAN) / UDP(sport=1, dport=5300) / Raw(b"flood"))
+    with kernel.socket(socket.SOCK_DGRAM, LAN, 5300):
+        router.settle()
+        before = router.counters()["punted"]
+        for _ in range(n):
+            lan.socket.send(frame)
+        router.settle()
+        drops = router.drops()
+        punted = router.counters()["punted"] - before
+    assert punted + drops["PUNT_FULL"] + drops["PUNT_REFUSED"] <= n and punted > 0
+    router.check_books()
+
+
+def test_a_flood_down(kernel, make_router):
+    """What the kernel sends too fast it drops itself; the rest goes out."""
+    router = make_router(kernel.conf(workers=2, limits={"punt_queue": 16}))
+    kernel.take_addresses(router)
+    lan, n = router.lan, 3000
+    with kernel.socket(socket.SOCK_DGRAM, LAN, 5300) as s:
+        for _ in range(n):
+            s.sendto(b"flood", (lan.ip, 9))
+    router.settle()
+    sent = router.counters()["from_kernel"]
+    assert 0 < sent and rows(router)["lan-k"]["from_kernel_packets"] <= n + 100
+    router.check_books()
+
+
+def test_frames_of_several_buffers(kernel, make_router):
+    """Both ways; as jumbo frames are with buffers of the usual size."""
+    router = make_router(kernel.conf(limits={"mbuf_size": 1024}))
+    kernel.take_addresses(router)
+    lan, data = router.lan, bytes(i % 253 for i in range(1472))
+    with kernel.socket(socket.SOCK_DGRAM, LAN, 5300) as s:
+        lan.send(lan.to(LAN) / UDP(sport=1053, dport=5300) / Raw(data))
+        assert s.recvfrom(65536) == (data, (lan.ip, 1053))
+        s.sendto(data, (lan.ip, 1053))
+        assert bytes(lan.expect(lambda f: UDP in f and f[UDP].sport == 5300)[Raw]) == data

@@ -34,7 +34,7 @@ static int open_thread(struct punt *p)
 	p->epoll = epoll_create1(EPOLL_CLOEXEC);
 	if (p->epoll < 0 || epoll_ctl(p->epoll, EPOLL_CTL_ADD, p->bell.fd, &e) < 0)
 		return -errno;
-	return punt_ends_new(p);
+	return 0;
 }
 
 /* With the first punt interface; it stays until the end. */
@@ -52,7 +52,11 @@ static int start(struct net *net)
 		p->bell.fd = p->epoll = -1;
 		net->punt = p;
 		rc = open_thread(p);
+		if (rc < 0)
+			punt_free(net);
 	}
+	if (rc == 0)
+		rc = punt_ends_new(p);
 	if (rc < 0 || p->runs)
 		return rc;
 	rc = -pthread_create(&p->thread, NULL, punt_thread, p);

@@ -22,12 +22,14 @@ struct punt_end {
 	struct rte_ring *down;	/* thread: w, worker: r; hash.usr: id of the tap */
 	struct rte_ring *stock; /* worker: w, thread: r; empty buffers */
 	size_t ring_bytes, stock_bytes;
-	uint32_t most;	     /* packets in up and back together, and in down */
-	uint32_t most_stock; /* empty buffers in the ring */
-	struct bell *bell;   /* the thread's */
+	uint32_t most;	       /* packets in up and back together, and in down */
+	uint32_t most_buffers; /* of packets in up and back: a reassembled one has many */
+	uint32_t most_stock;   /* empty buffers in the ring */
+	struct bell *bell;     /* the thread's */
 
 	/* the worker's */
 	alignas(64) uint32_t held; /* packets in up, with the thread, and in back */
+	uint32_t held_buffers;	   /* and the buffers that they are in */
 	ticks due[PUNT_CLASSES];   /* of the policer: when the next would be on time */
 
 	/* the thread's */

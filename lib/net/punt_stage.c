@@ -117,17 +117,30 @@ static bool tag(struct rte_mbuf *m, uint16_t vlan)
 	return true;
 }
 
+/* The last quarter is kept for routing protocols, should the thread fall behind. */
+static uint32_t share(uint32_t all, enum punt_class c)
+{
+	return c == PUNT_ROUTING ? all : all - all / 4;
+}
+
+static bool has_room(const struct punt_end *e, enum punt_class c, const struct rte_mbuf *m)
+{
+	return e->held < share(e->most, c) &&
+	       e->held_buffers + m->nb_segs <= share(e->most_buffers, c);
+}
+
 /* What becomes of it, DROP_MAX if it goes up. */
 static enum drop_reason refuse(struct worker *w, struct punt_end *e, struct rte_mbuf *m)
 {
 	const struct iface *f = &w->net->iface[pkt_iface(m)];
 	const struct port *p = w->net->port[f->slot];
+	enum punt_class c = class_of(m);
 
 	if (e == NULL || p == NULL || p->punt == 0)
 		return DROP_PUNT_OFF;
-	if (!is_on_time(e, class_of(m), w->now, w->net->set.punt_rate))
+	if (!is_on_time(e, c, w->now, w->net->set.punt_rate))
 		return DROP_PUNT_LIMITED;
-	if (e->held >= e->most)
+	if (!has_room(e, c, m))
 		return DROP_PUNT_FULL;
 	if (f->vlan != 0 && !tag(m, f->vlan))
 		return DROP_HEADROOM;
@@ -150,6 +163,7 @@ void stage_punt(struct worker *w)
 		}
 		rte_ring_sp_enqueue(e->up, l->pkt[i]); /* has room for e->most */
 		e->held++;
+		e->held_buffers += l->pkt[i]->nb_segs;
 		n++;
 	}
 	if (n > 0)
@@ -164,6 +178,7 @@ static uint32_t take_back(struct worker *w, struct punt_end *e)
 	uint32_t n = rte_ring_sc_dequeue_burst(e->back, (void **)pkt, BURST, NULL);
 
 	for (uint32_t i = 0; i < n; i++) {
+		e->held_buffers -= pkt[i]->nb_segs;
 		if (likely(pkt[i]->hash.usr == DROP_MAX)) {
 			w->count[COUNT_punted]++;
 			consume(w, pkt[i]);
@@ -250,6 +265,7 @@ static struct punt_end *end_new(struct punt *p, const struct worker *w)
 	if (e == NULL)
 		return NULL;
 	e->most = RTE_MAX(l->punt_queue, 1u);
+	e->most_buffers = RTE_MAX(l->mbufs / 4 / p->net->n_workers, 4u * BURST);
 	e->most_stock = RTE_MIN(l->mbufs / 16 / p->net->n_workers, (uint32_t)PUNT_STOCK);
 	e->most_stock = RTE_MAX(e->most_stock, (uint32_t)BURST);
 	e->bell = &p->bell;

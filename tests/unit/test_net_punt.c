@@ -285,14 +285,47 @@ static void rest(void)
 	memset(end()->due, 0, sizeof(end()->due));
 }
 
+static uint32_t ports(uint8_t proto, uint16_t sport, uint16_t dport)
+{
+	struct tcp_fields t = {.sport = sport, .dport = dport, .flags = TCP_ACK};
+
+	return proto == IP4_PROTO_TCP ? frame_tcp(frame, asked, t, 10)
+				      : frame_udp(frame, asked, sport, dport, 10);
+}
+
+/* Long packets are bounded by their buffers: those of the pool are not theirs alone. */
+static void test_buffers(void **state)
+{
+	uint32_t len = frame_udp(frame, asked, 1, 2, 4000), most = end()->most_buffers;
+	struct rte_mbuf *m = NULL;
+
+	(void)state;
+	turn(true);
+	end()->most_buffers = 16;
+	for (int i = 0; i < 10; i++)
+		lane_put(&w->punt, fake_packet(w, LAN, frame, len, 1000, FAKE_POOL), 0);
+	m = w->punt.pkt[0];
+	assert_int_equal(m->nb_segs, 5);
+	fake_run(w, &w->punt, stage_punt);
+	assert_int_equal(punt_held(w), 2); /* of three quarters */
+	assert_int_equal(w->books.drop[DROP_PUNT_FULL], 8);
+	assert_int_equal(end()->held_buffers, 10);
+	give_back(DROP_MAX, 2);
+	assert_int_equal(end()->held_buffers, 0);
+	end()->most_buffers = most;
+	rest();
+}
+
 static void test_ring(void **state)
 {
 	uint32_t len = frame_udp(frame, asked, 1, 2, 30);
 
 	(void)state;
 	turn(true);
-	assert_int_equal(punt(len, QUEUE + 3), QUEUE);
-	assert_int_equal(w->books.drop[DROP_PUNT_FULL], 3);
+	assert_int_equal(punt(len, QUEUE + 3), QUEUE * 3 / 4);
+	assert_int_equal(w->books.drop[DROP_PUNT_FULL], QUEUE / 4 + 3);
+	len = ports(IP4_PROTO_TCP, 179, 40000); /* who has more room */
+	assert_int_equal(punt(len, QUEUE), QUEUE / 4);
 	give_back(DROP_MAX, QUEUE);
 	assert_int_equal(w->books.consumed, QUEUE);
 	assert_int_equal(w->count[COUNT_punted], QUEUE);
@@ -338,14 +371,6 @@ static uint32_t burst(uint32_t len, uint32_t n)
 		up += one;
 	}
 	return up;
-}
-
-static uint32_t ports(uint8_t proto, uint16_t sport, uint16_t dport)
-{
-	struct tcp_fields t = {.sport = sport, .dport = dport, .flags = TCP_ACK};
-
-	return proto == IP4_PROTO_TCP ? frame_tcp(frame, asked, t, 10)
-				      : frame_udp(frame, asked, sport, dport, 10);
 }
 
 /* A flood in one class leaves the other alone; either has its rate, and a tenth of it at once. */
@@ -544,6 +569,7 @@ int main(void)
 		cmocka_unit_test(test_arp),
 		cmocka_unit_test(test_frames),
 		cmocka_unit_test(test_ring),
+		cmocka_unit_test(test_buffers),
 		cmocka_unit_test(test_vlan),
 		cmocka_unit_test(test_policer),
 		cmocka_unit_test(test_policer_in_time),

@@ -379,6 +379,7 @@ static void test_lists(void **state)
 		json_decref(first);
 		json_decref(answer);
 	}
+	EXPECT({"show.kernel", "{}", RES("[]")});
 	EXPECT({"show.interfaces", "{}",
 		RES("[{\"name\":\"lo\",\"mac\":null},{\"name\":\"lan\",\"mac\":\"02:00:00:00:00:"
 		    "a1\",\"state\":\"up\",\"mtu\":"

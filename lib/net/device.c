@@ -527,14 +527,3 @@ void device_hear(struct port *p, const uint8_t mac[6])
 	if (rte_eth_dev_mac_addr_add(p->device, &addr, 0) < 0)
 		rte_eth_promiscuous_enable(p->device);
 }
-
-void device_join(struct port *p, const uint8_t (*macs)[6], uint32_t n)
-{
-	struct rte_ether_addr *list;
-
-	if (rte_eth_allmulticast_get(p->device) == 1 || rte_eth_promiscuous_get(p->device) == 1)
-		return;
-	list = (struct rte_ether_addr *)(uintptr_t)macs; /* six bytes each, as ours */
-	if (rte_eth_dev_set_mc_addr_list(p->device, list, n) < 0)
-		rte_eth_promiscuous_enable(p->device);
-}

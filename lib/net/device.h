@@ -27,10 +27,5 @@ int device_set_mac(struct port *p, const uint8_t mac[6]);
  * filter where it takes another address, else the device listens to all.
  */
 void device_hear(struct port *p, const uint8_t mac[6]);
-/*
- * Frames to these groups shall arrive, n of them and no others need. Nothing to do where the device
- * listens to all groups, as those that can do from the start.
- */
-void device_join(struct port *p, const uint8_t (*macs)[6], uint32_t n);
 
 #endif

@@ -7,7 +7,6 @@
 #include "punt_inner.h"
 
 #include "base/log.h"
-#include "device.h"
 #include "net/net.h"
 #include "wire/eth_hdr.h"
 
@@ -340,7 +339,6 @@ int punt_groups(struct net *net, struct port *p, const uint8_t (*macs)[6], uint3
 	atomic_store_explicit(&p->groups, new, memory_order_release);
 	if (old != NULL)
 		epoch_defer(net->epoch, free, old);
-	device_join(p, macs, RTE_MIN(n, (uint32_t)PUNT_GROUPS));
 	return 0;
 }
 

@@ -238,6 +238,36 @@ static void test_frames(void **state)
 	groups.n = 0;
 }
 
+/* The kernel's list, in any order, as the data path asks it. */
+static void test_groups(void **state)
+{
+	static const uint8_t station[][ETH_MAC_LEN] = {{2, 0, 0, 0, 0, 1}};
+	static uint8_t macs[PUNT_GROUPS + 8][ETH_MAC_LEN];
+	struct port port = {.slot = 1, .name = "wan"};
+	struct iface *f = &w->net->iface[WAN];
+
+	(void)state;
+	w->net->port[1] = &port;
+	f->flags = IFACE_UP | IFACE_KERNEL;
+	for (uint8_t i = 0; i < RTE_DIM(macs); i++)
+		memcpy(macs[i], (uint8_t[]){1, 0, 0x5e, i, 0, (uint8_t)(200 - i)}, ETH_MAC_LEN);
+	for (uint32_t n = 0; n <= RTE_DIM(macs); n++) {
+		uint32_t taken = RTE_MIN(n, (uint32_t)PUNT_GROUPS);
+
+		assert_int_equal(punt_groups(w->net, &port, macs, n), 0);
+		for (uint32_t i = 0; i < RTE_DIM(macs); i++)
+			assert_int_equal(punt_joined(w->net, f, eth_mac_u48(macs[i])), i < taken);
+		assert_false(punt_joined(w->net, f, 0));
+		assert_false(punt_joined(w->net, f, ETH_U48_MASK));
+	}
+	f->flags = IFACE_UP;
+	assert_false(punt_joined(w->net, f, eth_mac_u48(macs[0])));
+	assert_int_equal(punt_groups(w->net, &port, station, 1), 0);
+	assert_int_equal(port.groups->n, 0); /* a station's address is no group's */
+	w->net->port[1] = NULL;
+	free(port.groups);
+}
+
 /* --- up and back --- */
 
 static uint32_t punt(uint32_t len, uint32_t n)
@@ -568,6 +598,7 @@ int main(void)
 		cmocka_unit_test(test_local),
 		cmocka_unit_test(test_arp),
 		cmocka_unit_test(test_frames),
+		cmocka_unit_test(test_groups),
 		cmocka_unit_test(test_ring),
 		cmocka_unit_test(test_buffers),
 		cmocka_unit_test(test_vlan),

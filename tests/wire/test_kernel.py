@@ -131,6 +131,7 @@ def test_a_closed_port(both):
     assert router.drops()["TCP_NO_PORT"] == 0
 
 
+@pytest.mark.end_to_end
 def test_a_server(both):
     """A handshake, data both ways and the end, by hand against a server on the kernel's TCP."""
     router, kernel = both
@@ -190,6 +191,7 @@ def test_a_closed_udp_port(both):
     assert (error[ICMP].type, error[ICMP].code) == (3, 3) and error[IP].src == LAN
 
 
+@pytest.mark.end_to_end
 def test_a_large_datagram(both):
     """Put together here, it comes up whole: longer than the interface's MTU."""
     router, kernel = both
@@ -327,6 +329,7 @@ def closed(router):
     return "millrace" if router.counters()["tcp_resets_out"] > ours else "kernel"
 
 
+@pytest.mark.end_to_end
 def test_on_and_off(kernel, make_router):
     router = make_router(lab.merged(kernel.conf(), OFF))
     assert closed(router) == "millrace" and link(kernel, "lan-k") is None
@@ -382,6 +385,7 @@ def test_an_interface_that_is_down(kernel, make_router):
     assert rows(router)["lan-k"]["refused"] == 1
 
 
+@pytest.mark.end_to_end
 def test_an_interface_that_is_deleted(kernel, make_router):
     router = make_router(kernel.conf())
     kernel.take_addresses(router)
@@ -465,6 +469,7 @@ def test_a_flood_down(kernel, make_router):
     router.check_books()
 
 
+@pytest.mark.end_to_end
 def test_frames_of_several_buffers(kernel, make_router):
     """Both ways; as jumbo frames are with buffers of the usual size."""
     router = make_router(kernel.conf(limits={"mbuf_size": 1024}))

@@ -45,8 +45,8 @@ void punt_poll(struct net *net);
 
 /*
  * The groups that p's frames may be for: n MAC addresses, of which those beyond PUNT_GROUPS are
- * left out (logged, once in a row). Cheap when nothing has changed. 0 or -ENOMEM: the old ones
- * stay.
+ * left out (logged when they change). Cheap when nothing has changed. Devices listen to all groups
+ * from their start: there is no filter of theirs to set. 0 or -ENOMEM: the old ones stay.
  */
 int punt_groups(struct net *net, struct port *p, const uint8_t (*macs)[6], uint32_t n);
 

@@ -9,7 +9,9 @@
  * Each stage takes a whole lane, and places every packet in a lane further down or drops it with
  * a reason; net/stage.h says which lanes. A transit packet crosses check, fib_in, forward and tx,
  * and no more. What has to go back (a packet of our own for an address of our own) waits on the
- * again ring for the next pass; what waits for a neighbour is parked and enters by unpark.
+ * again ring for the next pass; what waits for a neighbour is parked and enters by unpark. What is
+ * for this host and nobody takes goes by the punt lane to the kernel, where its port has an
+ * interface there (net/punt.h); the kernel's frames come in by punted and go straight to tx.
  */
 #include "pipelines/router.h"
 

@@ -39,7 +39,10 @@ static bool untag(const struct net *net, struct rte_mbuf *m, uint16_t *iface)
 		m->ol_flags &= ~(RTE_MBUF_F_RX_VLAN_STRIPPED | RTE_MBUF_F_RX_VLAN);
 	} else if (eth_hdr_type(pkt_eth(m)) == ETH_TYPE_VLAN &&
 		   m->data_len >= ETH_HDR_LEN + VLAN_HDR_LEN) {
-		vid = vlan_hdr_vid((const struct vlan_hdr *)(frame + ETH_HDR_LEN));
+		const struct vlan_hdr *tag = (const struct vlan_hdr *)(frame + ETH_HDR_LEN);
+
+		vid = vlan_hdr_vid(tag);
+		m->vlan_tci = from_be16(tag->tci); /* the kernel path puts it back */
 		memmove(frame + VLAN_HDR_LEN, frame, 2 * (size_t)ETH_MAC_LEN);
 		rte_pktmbuf_adj(m, VLAN_HDR_LEN);
 	} else {

@@ -103,7 +103,7 @@ static bool is_on_time(struct punt_end *e, enum punt_class c, ticks now, uint32_
 
 /* --- up --- */
 
-/* As it came: with its VLAN's tag. */
+/* As it came: with its VLAN's tag, whose priority stage_odd has left in vlan_tci. */
 static bool tag(struct rte_mbuf *m, uint16_t vlan)
 {
 	uint16_t type = eth_hdr_type(pkt_eth(m));
@@ -113,7 +113,8 @@ static bool tag(struct rte_mbuf *m, uint16_t vlan)
 		return false;
 	memmove(frame, frame + VLAN_HDR_LEN, 2 * (size_t)ETH_MAC_LEN);
 	pkt_eth(m)->type = to_be16(ETH_TYPE_VLAN);
-	vlan_hdr_build((struct vlan_hdr *)(frame + ETH_HDR_LEN), vlan, 0, type);
+	vlan_hdr_build(
+		(struct vlan_hdr *)(frame + ETH_HDR_LEN), vlan, (uint8_t)(m->vlan_tci >> 13), type);
 	return true;
 }
 

@@ -378,12 +378,13 @@ static void test_vlan(void **state)
 
 	(void)state;
 	turn(true);
+	m->vlan_tci = 5 << 13 | 10;
 	lane_put(&w->punt, m, 0);
 	fake_run(w, &w->punt, stage_punt);
 	assert_int_equal(rte_pktmbuf_pkt_len(m), len + VLAN_HDR_LEN);
 	bytes = rte_pktmbuf_mtod(m, const uint8_t *);
 	assert_memory_equal(bytes, frame, 2 * ETH_MAC_LEN);
-	assert_memory_equal(bytes + 12, "\x81\x00\x00\x0a\x08\x00", 6);
+	assert_memory_equal(bytes + 12, "\x81\x00\xa0\x0a\x08\x00", 6);
 	assert_memory_equal(bytes + 18, frame + ETH_HDR_LEN, len - ETH_HDR_LEN);
 	give_back(DROP_MAX, 1);
 	rest();

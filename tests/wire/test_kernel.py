@@ -308,7 +308,7 @@ def test_vlan(both):
     """It comes up tagged, as what a VLAN's interface on the TAP sends leaves tagged."""
     router, kernel = both
     lan, seen = router.lan, kernel.packets("lan-k")
-    frame = lan.ether() / Dot1Q(vlan=10) / IP(src="198.18.10.1", dst="198.18.10.254") / \
+    frame = lan.ether() / Dot1Q(vlan=10, prio=6) / IP(src="198.18.10.1", dst="198.18.10.254") / \
         UDP(sport=1053, dport=5310) / Raw(b"tagged by the host")
     with seen.socket:
         lan.send(frame)

@@ -35,7 +35,8 @@ struct punt_end {
 	/* the thread's */
 	alignas(64) uint32_t n_spare;
 	struct rte_mbuf *spare[PUNT_SPARE];
-	bool ring; /* the worker has something new */
+	bool ring;	      /* the worker has something new */
+	_Atomic bool starved; /* thread: w, worker: r; an interface waits for buffers or room */
 };
 
 /* A punt interface. Control makes it, the thread has it from TAP_ADD to `ended`. */

@@ -220,6 +220,13 @@ static bool stock_up(struct worker *w, struct punt_end *e)
 	return true;
 }
 
+/* The thread looks again after it has said so, and before it sleeps. */
+static bool is_starved(const struct punt_end *e)
+{
+	atomic_thread_fence(memory_order_seq_cst);
+	return atomic_load_explicit(&e->starved, memory_order_relaxed);
+}
+
 uint32_t stage_punted(struct worker *w)
 {
 	struct punt_end *e = end_of(w);
@@ -230,7 +237,7 @@ uint32_t stage_punted(struct worker *w)
 
 	for (uint32_t i = 0; i < n; i++)
 		send(w, pkt[i]);
-	if (news)
+	if (news && is_starved(e))
 		bell_ring(e->bell);
 	return n + back;
 }

@@ -203,15 +203,22 @@ static void read_some(struct punt *p, struct tap *t)
 	}
 }
 
-/* Interfaces whose worker has buffers again. */
+/* Interfaces whose worker has buffers again; the other workers ring when they have. */
 static void listen_again(struct punt *p)
 {
+	bool starved[WORKER_MAX] = {false};
+
 	for (int i = 0; i < PORT_MAX; i++) {
 		struct tap *t = p->open[i];
 
 		if (t != NULL && t->waits && buffers_for(t, p->net->worker[t->worker]->kernel) > 0)
 			listen_to(p, t, true);
+		if (t != NULL && t->waits)
+			starved[t->worker] = true;
 	}
+	for (uint16_t i = 0; i < p->net->n_workers; i++)
+		atomic_store_explicit(
+			&p->net->worker[i]->kernel->starved, starved[i], memory_order_relaxed);
 }
 
 /* --- orders --- */

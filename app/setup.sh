@@ -8,8 +8,8 @@ me=${0#"$PWD"/}
 
 # Debian's names, the same in 12 and 13.
 build_packages=(
-  gcc g++ libbenchmark-dev libcmocka-dev libdpdk-dev libhttp-parser-dev libjansson-dev libnuma-dev
-  libyaml-dev meson ninja-build pkg-config
+  gcc g++ libbenchmark-dev libcmocka-dev libdpdk-dev libhttp-parser-dev libjansson-dev libmnl-dev
+  libnuma-dev libyaml-dev meson ninja-build pkg-config
 )
 demo_packages=(
   curl ethtool iproute2 iputils-ping netcat-openbsd traceroute wrk

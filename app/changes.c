@@ -146,7 +146,7 @@ static void add_static(const struct neigh_row *row, void *arg)
 	struct added *a = arg;
 	struct neigh_static *grown;
 
-	if (row->state != NEIGH_STATIC)
+	if (row->state != NEIGH_STATIC || row->kernels)
 		return;
 	grown = realloc(a->statics, (a->n_statics + 1) * sizeof(*grown));
 	if (grown == NULL) {

@@ -69,23 +69,55 @@ static uint16_t flags_of(const struct iface_conf *c)
 	return flags;
 }
 
-static void copy_addrs(struct iface *f, const struct iface_conf *c)
+/* The addresses that an interface is to have. */
+struct addrs {
+	struct iface_addr list[IFACE_ADDRS];
+	uint32_t n;
+};
+
+/* The first of its kind counts. False: there is no room. */
+static bool add_addr(struct addrs *a, struct iface_addr addr)
 {
-	f->n_addrs = 0;
-	for (uint32_t i = 0; i < c->n_addrs; i++)
-		f->addrs[i] = (struct iface_addr){c->addrs[i].addr, c->addrs[i].depth};
-	f->n_addrs = c->n_addrs;
-	f->addr = c->n_addrs == 0 ? 0 : c->addrs[0].addr;
+	for (uint32_t i = 0; i < a->n; i++)
+		if (a->list[i].addr == addr.addr)
+			return true;
+	if (a->n == IFACE_ADDRS)
+		return false;
+	a->list[a->n++] = addr;
+	return true;
 }
 
-static bool addrs_differ(const struct iface *f, const struct iface_conf *c)
+/* The configuration's, and then those that the kernel has given it. */
+static void collect(
+	struct addrs *a, const struct iface *f, const struct addr_conf *list, uint32_t n)
 {
-	if (f->n_addrs != c->n_addrs)
+	a->n = 0;
+	for (uint32_t i = 0; i < n; i++)
+		add_addr(a, (struct iface_addr){list[i].addr, list[i].depth, false});
+	for (uint32_t i = 0; i < f->n_addrs; i++)
+		if (f->addrs[i].kernels)
+			add_addr(a, f->addrs[i]);
+}
+
+static bool addrs_differ(const struct iface *f, const struct addrs *a)
+{
+	if (f->n_addrs != a->n)
 		return true;
-	for (uint32_t i = 0; i < c->n_addrs; i++)
-		if (f->addrs[i].addr != c->addrs[i].addr || f->addrs[i].depth != c->addrs[i].depth)
+	for (uint32_t i = 0; i < a->n; i++)
+		if (f->addrs[i].addr != a->list[i].addr || f->addrs[i].depth != a->list[i].depth ||
+			f->addrs[i].kernels != a->list[i].kernels)
 			return true;
 	return false;
+}
+
+static void set_addrs(struct iface *f, const struct addrs *a)
+{
+	f->n_addrs = 0;
+	for (uint32_t i = 0; i < a->n; i++)
+		f->addrs[i] = a->list[i];
+	f->n_addrs = a->n;
+	f->addr = a->n == 0 ? 0 : a->list[0].addr;
+	f->changes++;
 }
 
 static void tell_up(struct net *net, uint16_t index, ticks now)
@@ -100,8 +132,12 @@ void iface_apply(struct net *net, uint16_t index, const struct port *p, const st
 	struct iface *f = &net->iface[index];
 	uint16_t mss = c->mss == MSS_AUTO ? (uint16_t)(c->mtu - MSS_LESS) : c->mss;
 	uint64_t mac = mac_of(p, c);
-	bool changed = f->mac != mac || f->mtu != c->mtu || f->mss != mss || f->vlan != c->vlan ||
-		       f->slot != p->slot || addrs_differ(f, c);
+	struct addrs addrs;
+	bool changed;
+
+	collect(&addrs, f, c->addrs, c->n_addrs);
+	changed = f->mac != mac || f->mtu != c->mtu || f->mss != mss || f->vlan != c->vlan ||
+		  f->slot != p->slot || addrs_differ(f, &addrs);
 
 	f->mac = mac;
 	f->mtu = c->mtu;
@@ -110,7 +146,7 @@ void iface_apply(struct net *net, uint16_t index, const struct port *p, const st
 	f->slot = p->slot;
 	f->flags = flags_of(c) | (f->flags & (IFACE_UP | IFACE_KERNEL));
 	if (changed)
-		copy_addrs(f, c);
+		set_addrs(f, &addrs);
 	if (changed && f->flags & IFACE_UP && p->link)
 		tell_up(net, index, now); /* they take the difference; what stays is not touched */
 	iface_set_up(net, index, p->link, now);
@@ -131,6 +167,42 @@ void iface_set_up(struct net *net, uint16_t index, bool up, ticks now)
 		route_iface_down(net, index, now);
 		neigh_iface_down(net, index);
 	}
+}
+
+uint32_t iface_learn(
+	struct net *net, uint16_t index, const struct iface_addr *list, uint32_t n, ticks now)
+{
+	struct iface *f = &net->iface[index];
+	struct addrs addrs = {.n = 0};
+	uint32_t fit = 0;
+
+	for (uint32_t i = 0; i < f->n_addrs; i++)
+		if (!f->addrs[i].kernels)
+			add_addr(&addrs, f->addrs[i]);
+	for (uint32_t i = 0; i < n; i++)
+		fit += add_addr(&addrs, list[i]);
+	if (!addrs_differ(f, &addrs))
+		return fit;
+	set_addrs(f, &addrs);
+	if (index == IFACE_LOOPBACK)
+		route_iface_up(net, index, now);
+	else if (f->flags & IFACE_UP)
+		tell_up(net, index, now);
+	return fit;
+}
+
+void iface_apply_loopback(struct net *net, const struct addr_conf *list, uint32_t n, ticks now)
+{
+	struct iface *lo = &net->iface[IFACE_LOOPBACK];
+	struct addrs addrs;
+
+	collect(&addrs, lo, list, n);
+	for (uint32_t i = 0; i < addrs.n; i++)
+		addrs.list[i].depth = 32;
+	if (!addrs_differ(lo, &addrs))
+		return;
+	set_addrs(lo, &addrs);
+	route_iface_up(net, IFACE_LOOPBACK, now);
 }
 
 static void forget(void *arg)

@@ -16,6 +16,16 @@ uint16_t iface_take(struct net *net, const char *name);
 void iface_apply(struct net *net, uint16_t index, const struct port *p, const struct iface_conf *c,
 	ticks now);
 
+/*
+ * The kernel's addresses of an interface are these now, beside the configuration's, which are left
+ * out of the list. Returns how many of them there is room for.
+ */
+uint32_t iface_learn(
+	struct net *net, uint16_t index, const struct iface_addr *list, uint32_t n, ticks now);
+
+/* The loopback's addresses by the configuration. */
+void iface_apply_loopback(struct net *net, const struct addr_conf *list, uint32_t n, ticks now);
+
 /* Link came or went (or the interface is to stop): routes and neighbours hear of it. */
 void iface_set_up(struct net *net, uint16_t index, bool up, ticks now);
 

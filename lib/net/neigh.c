@@ -6,6 +6,7 @@
 #include "net/neigh.h"
 
 #include "base/log.h"
+#include "neigh_named.h"
 #include "neigh_step.h"
 #include "net/net.h"
 #include "net/port.h"
@@ -260,42 +261,6 @@ uint32_t neigh_silences(const struct net *net)
 	return net->neigh->silences;
 }
 
-/* --- static neighbours --- */
-
-static int set_static(struct net *net, uint16_t iface, const struct neigh_static *s, ticks now)
-{
-	struct neigh *n = neigh_table_find(net->neigh, iface, s->addr);
-
-	if (n == NULL)
-		n = neigh_step_make(net, iface, s->addr, false, now);
-	if (n == NULL)
-		return -ENOSPC;
-	n->kept = true;
-	neigh_step_resolve(net, n, NEIGH_STATIC, s->mac, now);
-	return n->state == NEIGH_STATIC ? 0 : -ENOSPC;
-}
-
-/* Those of a list that are possible now; of one interface, or of all (0). */
-static void set_list(
-	struct net *net, const struct neigh_static *list, uint32_t n, uint16_t only, ticks now)
-{
-	for (uint32_t i = 0; i < n; i++) {
-		uint16_t iface = iface_by_name(net, list[i].iface);
-
-		if ((only == 0 || only == iface) && neigh_step_possible(net, iface, list[i].addr))
-			set_static(net, iface, &list[i], now);
-	}
-}
-
-/* The operator's word counts more, so it comes last. */
-static void set_statics(struct net *net, uint16_t only, ticks now)
-{
-	const struct neigh_table *t = net->neigh;
-
-	set_list(net, t->conf.statics, t->conf.n_static, only, now);
-	set_list(net, t->added, t->n_added, only, now);
-}
-
 /* --- interfaces --- */
 
 /* What follows from the interface is written anew; who did not answer is asked again. */
@@ -313,7 +278,7 @@ void neigh_iface_up(struct net *net, uint16_t iface, ticks now)
 		else if (may_ask(net, n, now) || n->due == NEIGH_NEVER)
 			neigh_step_lose(net, n, now);
 	}
-	set_statics(net, iface, now);
+	neigh_named_set(net, iface, now);
 	announce_start(net, iface, t->conf.gratuitous, now);
 }
 
@@ -416,7 +381,7 @@ void neigh_publish(struct net *net, ticks now)
 	t->pending = false;
 	for (struct neigh *n = neigh_table_after(t, NULL); n; n = neigh_table_after(t, n))
 		n->kept = false;
-	set_statics(net, 0, now);
+	neigh_named_set(net, 0, now);
 	for (struct neigh *n = neigh_table_after(t, NULL); n; n = neigh_table_after(t, n)) {
 		if (n->state == NEIGH_STATIC && !n->kept)
 			neigh_step_lose(net, n, now);
@@ -431,56 +396,42 @@ void neigh_retire(struct net *net)
 
 /* --- the operator --- */
 
-static struct neigh_static *find_static(
-	struct neigh_static *list, uint32_t n, const char *iface, uint32_t addr)
-{
-	for (uint32_t i = 0; i < n; i++) {
-		if (list[i].addr == addr && strcmp(list[i].iface, iface) == 0)
-			return &list[i];
-	}
-	return NULL;
-}
-
 int neigh_add(struct net *net, uint16_t iface, uint32_t addr, const uint8_t mac[6], ticks now)
 {
-	struct neigh_table *t = net->neigh;
-	const struct iface *f = &net->iface[iface];
-	struct neigh_static *s = find_static(t->added, t->n_added, f->name, addr);
-
-	if (!eth_is_unicast(mac) || iface_link(f, addr) == NULL || iface_owns(f, addr))
-		return -EINVAL;
-	if (s == NULL) {
-		struct neigh_static *grown = realloc(t->added, (t->n_added + 1) * sizeof(*grown));
-
-		if (grown == NULL)
-			return -ENOSPC;
-		t->added = grown;
-		s = &grown[t->n_added++];
-		*s = (struct neigh_static){.addr = addr};
-		memcpy(s->iface, f->name, sizeof(s->iface));
-	}
-	memcpy(s->mac, mac, sizeof(s->mac));
-	return neigh_step_possible(net, iface, addr) ? set_static(net, iface, s, now) : 0;
+	return neigh_named_add(net, &net->neigh->added, iface, addr, mac, now);
 }
 
 int neigh_del(struct net *net, uint16_t iface, uint32_t addr, ticks now)
 {
 	struct neigh_table *t = net->neigh;
 	const char *name = net->iface[iface].name;
-	struct neigh_static *s = find_static(t->added, t->n_added, name, addr);
-	struct neigh_static *c = find_static(t->conf.statics, t->conf.n_static, name, addr);
-	struct neigh *n = neigh_table_find(t, iface, addr);
+	bool added = neigh_named_has(&t->added, name, addr);
 
-	if (s == NULL && c != NULL)
+	if (!added && neigh_named_find(t, name, addr) != NULL)
 		return -EPERM; /* it would come back with the next link up */
-	if (s == NULL && n == NULL)
+	if (!added && neigh_table_find(t, iface, addr) == NULL)
 		return -ENOENT;
-	if (s != NULL)
-		*s = t->added[--t->n_added];
-	if (n != NULL && c != NULL)
-		return set_static(net, iface, c, now);
-	if (n != NULL)
-		neigh_step_lose(net, n, now);
+	neigh_named_remove(net, &t->added, iface, addr, now);
+	return 0;
+}
+
+int neigh_learn(struct net *net, uint16_t iface, uint32_t addr, const uint8_t mac[6], ticks now)
+{
+	struct neigh_table *t = net->neigh;
+
+	if (t->kernels.n >= NEIGH_KERNELS &&
+		!neigh_named_has(&t->kernels, net->iface[iface].name, addr))
+		return -ENOSPC;
+	return neigh_named_add(net, &t->kernels, iface, addr, mac, now);
+}
+
+int neigh_unlearn(struct net *net, uint16_t iface, uint32_t addr, ticks now)
+{
+	struct neigh_table *t = net->neigh;
+
+	if (!neigh_named_has(&t->kernels, net->iface[iface].name, addr))
+		return -ENOENT;
+	neigh_named_remove(net, &t->kernels, iface, addr, now);
 	return 0;
 }
 
@@ -498,26 +449,46 @@ uint32_t neigh_flush(struct net *net, uint16_t iface, ticks now)
 	return flushed;
 }
 
+static struct neigh_row row_of(const struct net *net, const struct neigh *n, ticks now)
+{
+	uint32_t adj = neigh_adj(net->neigh, n);
+	struct pair_count sent = adj_sent(net, adj);
+	struct neigh_row row = {
+		.iface = n->iface,
+		.addr = n->addr,
+		.state = n->state,
+		.adj = adj,
+		.age_ms = n->confirmed == 0 ? 0 : clock_to_ms(now - n->confirmed),
+		.packets = sent.packets - n->base.packets,
+		.bytes = sent.bytes - n->base.bytes,
+		.refs = n->refs,
+		.kernels =
+			n->state == NEIGH_STATIC && neigh_named_is_kernels(net, n->iface, n->addr),
+	};
+
+	memcpy(row.mac, n->mac, sizeof(row.mac));
+	return row;
+}
+
 void neigh_walk(struct net *net, ticks now, void (*fn)(const struct neigh_row *, void *), void *arg)
 {
 	struct neigh_table *t = net->neigh;
 
 	for (struct neigh *n = neigh_table_after(t, NULL); n; n = neigh_table_after(t, n)) {
-		struct pair_count sent = adj_sent(net, neigh_adj(t, n));
-		struct neigh_row row = {
-			.iface = n->iface,
-			.addr = n->addr,
-			.state = n->state,
-			.adj = neigh_adj(t, n),
-			.age_ms = n->confirmed == 0 ? 0 : clock_to_ms(now - n->confirmed),
-			.packets = sent.packets - n->base.packets,
-			.bytes = sent.bytes - n->base.bytes,
-			.refs = n->refs,
-		};
+		struct neigh_row row = row_of(net, n, now);
 
-		memcpy(row.mac, n->mac, sizeof(row.mac));
 		fn(&row, arg);
 	}
+}
+
+bool neigh_get(const struct net *net, uint32_t adj, ticks now, struct neigh_row *row)
+{
+	const struct neigh *n = &net->neigh->entry[adj];
+
+	if (adj == 0 || adj > net->neigh->high || n->addr == 0)
+		return false;
+	*row = row_of(net, n, now);
+	return true;
 }
 
 const char *neigh_state_name(enum neigh_state s)

@@ -39,7 +39,8 @@ void neigh_table_free(struct neigh_table *t, uint32_t entries)
 	numa_drop(t->in16, NETS16 * sizeof(*t->in16));
 	free(t->conf.statics);
 	free(t->built.statics);
-	free(t->added);
+	free(t->added.list);
+	free(t->kernels.list);
 	free(t);
 }
 

@@ -46,12 +46,18 @@ struct neigh {
 
 LIST_HEAD(neigh_list, neigh);
 
+/* Neighbours that somebody has named. */
+struct neigh_named {
+	struct neigh_static *list;
+	uint32_t n;
+};
+
 struct neigh_table {
 	struct neigh_conf conf;	 /* in force, statics copied */
 	struct neigh_conf built; /* by neigh_build(), while `pending` */
 	bool pending;
-	struct neigh_static *added; /* the operator's */
-	uint32_t n_added;
+	struct neigh_named added;   /* the operator's */
+	struct neigh_named kernels; /* told by netlink */
 
 	uint32_t n;	   /* neighbours */
 	uint32_t n_static; /* of them */

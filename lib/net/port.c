@@ -460,29 +460,13 @@ static void remove_gone(struct net *net, ticks now)
 		retire(net, gone[i], now);
 }
 
-static void apply_loopback(struct net *net, const struct ports_conf *c, ticks now)
-{
-	struct iface *lo = &net->iface[IFACE_LOOPBACK];
-	bool same = lo->n_addrs == c->n_loopback;
-
-	for (uint32_t i = 0; same && i < c->n_loopback; i++)
-		same = lo->addrs[i].addr == c->loopback[i].addr;
-	if (same)
-		return;
-	lo->n_addrs = 0;
-	for (uint32_t i = 0; i < c->n_loopback && i < IFACE_ADDRS; i++)
-		lo->addrs[lo->n_addrs++] = (struct iface_addr){c->loopback[i].addr, 32};
-	lo->addr = lo->n_addrs == 0 ? 0 : lo->addrs[0].addr;
-	route_iface_up(net, IFACE_LOOPBACK, now);
-}
-
 void port_publish(struct net *net, ticks now)
 {
 	struct port_table *t = net->ports;
 
 	absent_publish(net);
 	remove_gone(net, now);
-	apply_loopback(net, &t->loopback, now);
+	iface_apply_loopback(net, t->loopback.loopback, t->loopback.n_loopback, now);
 	for (int i = 0; i < PORT_MAX; i++) {
 		struct port *p = t->next[i];
 

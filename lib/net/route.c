@@ -392,6 +392,23 @@ void route_retire(struct net *net)
 
 /* --- the operator, the kernel --- */
 
+/* A route as it was asked for. */
+static struct route_conf conf_of(const struct route *r)
+{
+	const struct hops *h = r->hops;
+	struct route_conf c = {
+		.prefix = r->prefix,
+		.depth = r->depth,
+		.kind = h->kind,
+		.n_via = h->n,
+		.preference = r->preference,
+		.metric = r->metric,
+	};
+
+	memcpy(c.via, h->via, h->n * sizeof(h->via[0]));
+	return c;
+}
+
 static bool is_plausible(const struct net *net, const struct route_conf *c)
 {
 	struct errs e = {0};
@@ -405,10 +422,26 @@ static bool is_plausible(const struct net *net, const struct route_conf *c)
 	return ok;
 }
 
+/* Adds it, or replaces its origin's; resolved: its gateways were looked at. 0 or -ENOSPC. */
+static int set(struct net *net, struct route *r, bool resolved, ticks now)
+{
+	uint32_t prefix = r->prefix;
+	uint8_t depth = r->depth;
+
+	if (!resolved)
+		hops_resolve(net, r->hops, now);
+	if (r->hops->refs > 1 && r->hops->changed)
+		catch_up(net); /* what it found out is true of the others too */
+	hops_settle(net, r->hops);
+	if (put(net, r) == 0)
+		return 0;
+	end(net, find(net->routes, prefix, depth, r->origin));
+	return -ENOSPC;
+}
+
 int route_add(struct net *net, const struct route_conf *c, enum rib4_origin origin, ticks now)
 {
 	struct route r;
-	int rc;
 
 	if (!is_plausible(net, c))
 		return -EINVAL;
@@ -416,15 +449,34 @@ int route_add(struct net *net, const struct route_conf *c, enum rib4_origin orig
 		return -EEXIST;
 	if (reserve(net->routes, 1) < 0 || convert(net, &r, c, origin) < 0)
 		return -ENOSPC;
-	hops_resolve(net, r.hops, now);
-	if (r.hops->refs > 1 && r.hops->changed)
-		catch_up(net); /* what it found out is true of the others too */
-	hops_settle(net, r.hops);
-	rc = put(net, &r);
-	if (rc == 0)
-		return 0;
-	end(net, find(net->routes, c->prefix, c->depth, origin));
-	return -ENOSPC;
+	return set(net, &r, false, now);
+}
+
+/* Many have the same gateways, which follow() looks at whenever something about them changes. */
+int route_learn(struct net *net, const struct route_conf *c, ticks now)
+{
+	struct route r;
+
+	if (reserve(net->routes, 1) < 0 || convert(net, &r, c, RIB4_KERNEL) < 0)
+		return -ENOSPC;
+	return set(net, &r, r.hops->refs > 1, now);
+}
+
+bool route_given(const struct net *net, uint32_t prefix, uint8_t depth, struct route_conf *c)
+{
+	const struct route *best = NULL;
+
+	for (enum rib4_origin o = RIB4_STATIC; o <= RIB4_OPERATOR; o++) {
+		const struct route *r = find(net->routes, prefix, depth, o);
+		bool better = best == NULL || r == NULL || r->preference < best->preference ||
+			      (r->preference == best->preference && r->metric < best->metric);
+
+		if (r != NULL && r->hops->entry != 0 && better)
+			best = r;
+	}
+	if (best != NULL)
+		*c = conf_of(best);
+	return best != NULL;
 }
 
 int route_del(struct net *net, uint32_t prefix, uint8_t depth, enum rib4_origin origin)
@@ -442,27 +494,18 @@ int route_del(struct net *net, uint32_t prefix, uint8_t depth, enum rib4_origin 
 static void show(const struct net *net, const struct route *r,
 	void (*fn)(const struct route_row *, void *), void *arg)
 {
-	const struct hops *h = r->hops;
 	struct rib4_route in_rib;
-	struct route_conf conf = {
-		.prefix = r->prefix,
-		.depth = r->depth,
-		.kind = h->kind,
-		.n_via = h->n,
-		.preference = r->preference,
-		.metric = r->metric,
-	};
+	struct route_conf conf = conf_of(r);
 	struct route_row row = {
 		.prefix = r->prefix,
 		.depth = r->depth,
 		.origin = r->origin,
 		.preference = r->preference,
 		.metric = r->metric,
-		.entry = h->entry,
+		.entry = r->hops->entry,
 		.conf = &conf,
 	};
 
-	memcpy(conf.via, h->via, h->n * sizeof(h->via[0]));
 	if (rib4_get(net->rib, r->prefix, r->depth, r->origin, &in_rib)) {
 		row.best = in_rib.state != RIB4_SHADOWED;
 		row.installed = in_rib.state == RIB4_INSTALLED;

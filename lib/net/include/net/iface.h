@@ -45,8 +45,10 @@ struct iface {
 	struct iface_addr {
 		uint32_t addr; /* host order */
 		uint8_t depth; /* prefix length */
+		bool kernels;  /* control's: came by netlink; these are the last ones */
 	} addrs[IFACE_ADDRS];  /* control: w, workers: r (slow path) */
 	uint32_t n_addrs;
+	uint32_t changes; /* control's: counts up when addresses change */
 
 	struct pair_count before; /* control's: received by earlier owners of the index */
 };

@@ -51,6 +51,7 @@ struct neigh_row {
 	uint64_t packets; /* sent to it, all workers */
 	uint64_t bytes;
 	uint32_t refs; /* routes that go through it */
+	bool kernels;  /* NEIGH_STATIC since the kernel has it so, and nobody else */
 };
 
 int neigh_new(struct net *net);
@@ -76,11 +77,20 @@ uint32_t neigh_silences(const struct net *net);
 
 /*
  * Operator's changes: 0, -ENOENT, -ENOSPC, -EINVAL (not on the interface's networks), -EPERM (it is
- * the configuration's). What is added stands above the configuration's, and deleted gives way to
- * it.
+ * the configuration's, or the kernel's). What is added stands above the configuration's, and
+ * deleted gives way to it.
  */
 int neigh_add(struct net *net, uint16_t iface, uint32_t addr, const uint8_t mac[6], ticks now);
 int neigh_del(struct net *net, uint16_t iface, uint32_t addr, ticks now);
+/*
+ * The kernel's word: it counts less than the configuration's and the operator's. 0, -EINVAL,
+ * -ENOSPC (more than NEIGH_KERNELS, too); -ENOENT.
+ */
+#define NEIGH_KERNELS 1024
+int neigh_learn(struct net *net, uint16_t iface, uint32_t addr, const uint8_t mac[6], ticks now);
+int neigh_unlearn(struct net *net, uint16_t iface, uint32_t addr, ticks now);
+/* One neighbour as neigh_walk() shows it, by its adjacency; false: there is none. */
+bool neigh_get(const struct net *net, uint32_t adj, ticks now, struct neigh_row *row);
 /* Forgets learnt entries, of one interface or of all (iface 0); returns how many. */
 uint32_t neigh_flush(struct net *net, uint16_t iface, ticks now);
 

@@ -64,6 +64,17 @@ void route_retire(struct net *net);
 int route_add(struct net *net, const struct route_conf *r, enum rib4_origin origin, ticks now);
 int route_del(struct net *net, uint32_t prefix, uint8_t depth, enum rib4_origin origin);
 
+/*
+ * The kernel's route of a prefix is this now, in place of the one before. Its gateways need not be
+ * reachable. 0, or -ENOSPC: it has none.
+ */
+int route_learn(struct net *net, const struct route_conf *r, ticks now);
+/*
+ * The route of the configuration or the operator that counts for exactly this prefix, if what it
+ * leads to can be reached; *c is filled in. False: there is none.
+ */
+bool route_given(const struct net *net, uint32_t prefix, uint8_t depth, struct route_conf *c);
+
 /* An interface's addresses came up or went: connected and local entries, and who depends on them.
  */
 void route_iface_up(struct net *net, uint16_t iface, ticks now);

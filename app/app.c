@@ -4,6 +4,7 @@
 
 #include "control.h"
 #include "loop.h"
+#include "net/kernel.h"
 #include "net/neigh.h"
 #include "net/net.h"
 #include "net/port_link.h"
@@ -11,9 +12,12 @@
 #include "net/route.h"
 #include "service/service.h"
 
-#define TICK_MS 50
-#define LOAD_MS 1000
-#define EVENTS	64 /* of one worker in one turn */
+#include <sys/epoll.h>
+
+#define TICK_MS	  50
+#define LOAD_MS	  1000
+#define KERNEL_US 500
+#define EVENTS	  64 /* of one worker in one turn */
 
 /* Takes what workers told. True: there may be more. */
 static bool take_events(struct net *net, ticks now)
@@ -76,6 +80,26 @@ static void tick(struct app *app, ticks now)
 	app->next_tick = now + clock_of_ms(TICK_MS);
 }
 
+static void kernel_told(void *arg, uint32_t events)
+{
+	(void)arg;
+	(void)events; /* it has ended the sleep: kernel_work() reads */
+}
+
+/* True: there is more. */
+static bool work_with_kernel(struct app *app)
+{
+	int fd = kernel_fd(app->net);
+
+	if (fd != app->kernel_fd) {
+		loop_del(app->loop, app->kernel_fd);
+		app->kernel_fd = fd;
+		if (fd >= 0 && loop_add(app->loop, fd, EPOLLIN, kernel_told, NULL) < 0)
+			app->kernel_fd = -1; /* it is looked at with each tick */
+	}
+	return fd >= 0 && kernel_work(app->net, clock_now() + clock_of_us(KERNEL_US));
+}
+
 int app_work(void *arg)
 {
 	struct app *app = arg;
@@ -87,6 +111,7 @@ int app_work(void *arg)
 		tick(app, now);
 	notify_tick(&app->notify, app->net, now);
 	more |= rib4_poll(app->net->rib, clock_now() + clock_of_us(500)) > 0;
+	more |= work_with_kernel(app);
 	epoch_poll(app->net->epoch);
 	sleep_ms = control_work(app->control, loop_now_ms(app->loop));
 	if (more)

@@ -35,6 +35,7 @@ struct app {
 	struct views views; /* connections.c's */
 
 	/* app_work()'s */
+	int kernel_fd;	 /* that the loop waits for; -1: none */
 	ticks next_tick; /* when timers are due */
 	ticks load_at;	 /* when the load was taken last, and what it was made from */
 	double busy_ticks[WORKER_MAX];

@@ -61,6 +61,17 @@ static void publish_routes(struct net *net, const struct conf *c, ticks now)
 	route_publish(net, now);
 }
 
+static int build_kernel(struct net *net, const struct conf *c, struct errs *e)
+{
+	return kernel_build(net, &c->kernel, &c->ports, e);
+}
+
+static void publish_kernel(struct net *net, const struct conf *c, ticks now)
+{
+	(void)c;
+	kernel_publish(net, now);
+}
+
 static int build_rarp(struct net *net, const struct conf *c, struct errs *e)
 {
 	(void)e;
@@ -111,6 +122,7 @@ static const struct module {
 	{"kernel", build_punt, punt_abandon, publish_punt, NULL},
 	{"neighbours", build_neighbours, neigh_abandon, publish_neighbours, neigh_retire},
 	{"routes", build_routes, route_abandon, publish_routes, route_retire},
+	{"netlink", build_kernel, kernel_abandon, publish_kernel, NULL},
 	{"rarp", build_rarp, rarp_abandon, publish_rarp, rarp_retire},
 	{"services", build_services, service_abandon, publish_services, service_retire},
 };

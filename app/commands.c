@@ -296,6 +296,21 @@ static void print_counters(const json_t *result, bool all)
 	json_decref(rows);
 }
 
+static void print_netlink(const json_t *result, bool all)
+{
+	static const struct column columns[] = {
+		{"KERNEL'S ROUTES", "fate"}, {"COUNT", "count", true}, {"MEANS", "text"}, {NULL}};
+	json_t *rows = json_array(), *fate;
+	size_t i;
+
+	json_array_foreach (json_object_get(result, "fates"), i, fate)
+		if (all || json_integer_value(json_object_get(fate, "count")) != 0)
+			json_array_append(rows, fate);
+	print_list(columns, rows);
+	json_decref(rows);
+	print_counters(json_object_get(result, "counters"), all);
+}
+
 static void print_nothing(const json_t *result, bool all)
 {
 	(void)result;
@@ -432,6 +447,8 @@ const struct command commands[] = {
 	{"show offloads", "which work is each device's, and which ours", "show.ports",
 		print_offloads},
 	{"show interfaces", "ports and their VLANs", "show.interfaces", print_interfaces},
+	{"show netlink", "what is taken from the kernel and given to it; --all: also zeros",
+		"show.netlink", print_netlink},
 	{"show kernel", "ports' interfaces in the kernel", "show.kernel", print_kernel},
 	{"show neighbours", "neighbours: MAC, state, what was sent to them", "show.neighbours",
 		print_neighbours, {{"port", ARG_PLACE_MAYBE, "PORT"}}, .page = NEIGHBOURS_PAGE},

@@ -221,7 +221,7 @@ static bool may_run(const struct conf *c)
 static int serve(const char *file)
 {
 	struct conf *c = read_conf(file);
-	struct app app = {.file = file, .conf = c};
+	struct app app = {.file = file, .conf = c, .kernel_fd = -1};
 	int rc;
 
 	if (c == NULL)

@@ -10,6 +10,7 @@
 #include "json.h"
 #include "loop.h"
 #include "net/absent.h"
+#include "net/kernel.h"
 #include "net/net.h"
 #include "net/port.h"
 #include "net/punt.h"
@@ -176,6 +177,38 @@ json_t *show_kernel(struct app *app, struct call *call)
 				list, kernel_row(p, &info, app->conf->ports.kernel_netns));
 	}
 	return list;
+}
+
+static void link_row(const struct kernel_link *l, void *list)
+{
+	json_array_append_new(list, json_pack("{s:s, s:I, s:b}", "interface", l->name, "index",
+					    (json_int_t)l->index, "up", l->up));
+}
+
+/* What becomes of the kernel's routes. */
+static json_t *fates(const struct kernel_counts *c)
+{
+	json_t *list = json_array();
+
+	for (int f = 0; f < KERNEL_FATES_MAX; f++)
+		json_array_append_new(
+			list, json_pack("{s:s, s:o, s:s}", "fate", kernel_fate_name(f), "count",
+				      json_count(c->fate[f]), "text", kernel_fate_text(f)));
+	return list;
+}
+
+json_t *show_netlink(struct app *app, struct call *call)
+{
+	struct kernel_counts c = kernel_counts(app->net);
+	json_t *links = json_array(), *counters = json_object();
+
+	(void)call;
+	kernel_links(app->net, link_row, links);
+#define X(name) json_object_set_new(counters, #name, json_count(c.name));
+	KERNEL_COUNTS(X)
+#undef X
+	return json_pack("{s:b, s:b, s:o, s:o, s:o}", "on", c.on, "synced", c.synced, "interfaces",
+		links, "fates", fates(&c), "counters", counters);
 }
 
 /* --- workers and stages --- */

@@ -12,6 +12,8 @@ method_fn show_interfaces;
 /* A list of {port, interface, netns, carrier, groups, to_kernel_packets, ...} of the kernel path.
  */
 method_fn show_kernel;
+/* {on, synced, interfaces, fates: [{fate, count, text}], counters}: routes and more by netlink. */
+method_fn show_netlink;
 /* A list of {id, cpu, numa, lcore, rx_queues, passes, idle, sleeps, busy_percent, ...}. */
 method_fn show_workers;
 /* A list of {worker, stage, calls, packets, packets_per_call, cycles_per_packet, text}. */

@@ -98,6 +98,27 @@ static const struct option kernel[] = {
 	{"netns", TEXT, AT(struct conf, ports.kernel_netns), "", .restart = true,
 		.help = "Network namespace of the ports' interfaces there; \"\" is millrace's "
 			"own."},
+	{"table", NUMBER, AT(struct conf, kernel.table), "main", 1, UINT32_MAX,
+		WORDS({"main", 254}), .restart = true,
+		.help = "Routing table that routes are taken from and given to."},
+	{"preference", NUMBER, AT(struct conf, kernel.preference), "20", 0, 255,
+		.help = "Of the kernel's routes; that of static ones is 1."},
+	{"protocol", NUMBER, AT(struct conf, kernel.protocol), "77", 5, 255, .restart = true,
+		.help = "What our routes and addresses are marked with there, and what is marked "
+			"so is never taken."},
+	{"take_routes", BOOLEAN, AT(struct conf, kernel.take_routes), "true",
+		.help = "The kernel's routes by ports' interfaces become ours."},
+	{"take_addresses", BOOLEAN, AT(struct conf, kernel.take_addresses), "true",
+		.help = "So do addresses that are given to these interfaces there,"},
+	{"take_neighbours", BOOLEAN, AT(struct conf, kernel.take_neighbours), "true",
+		.help = "and permanent neighbours."},
+	{"give_routes", BOOLEAN, AT(struct conf, kernel.give_routes), "true",
+		.help = "Static routes, and those added by hand, are put there,"},
+	{"give_neighbours", BOOLEAN, AT(struct conf, kernel.give_neighbours), "true",
+		.help = "and neighbours that are resolved."},
+	{"buffer", SIZE, AT(struct conf, kernel.buffer), "4M", 4096, 1 << 30, .unit = "bytes",
+		.restart = true,
+		.help = "Of messages that may wait; if some are lost, everything is read again."},
 };
 static const struct section kernel_section = {SECTION(kernel)};
 

@@ -6,6 +6,7 @@
 #include "neigh_step.h"
 
 #include "base/log.h"
+#include "kernel_told.h"
 #include "net/arp.h"
 #include "net/net.h"
 #include "wire/eth_hdr.h"
@@ -72,6 +73,7 @@ static void set_state(struct net *net, struct neigh *n, enum neigh_state state)
 	n->state = state;
 	n->tell = 0;
 	n->asks = 0;
+	kernel_told_neigh(net, neigh_adj(t, n));
 	adj_set_asked(net, neigh_adj(t, n), state != NEIGH_REACHABLE && state != NEIGH_STATIC);
 }
 

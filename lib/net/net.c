@@ -4,6 +4,7 @@
 
 #include "base/numa.h"
 #include "net/icmp_limit.h"
+#include "net/kernel.h"
 #include "net/neigh.h"
 #include "net/rarp.h"
 #include "net/route.h"
@@ -78,6 +79,8 @@ int net_new(struct net **made, const struct net_limits *limits)
 		rc = neigh_new(net);
 	if (rc == 0)
 		rc = route_new(net);
+	if (rc == 0)
+		rc = kernel_new(net);
 	if (rc < 0) {
 		net_free(net);
 		return rc;
@@ -90,6 +93,7 @@ void net_free(struct net *net)
 {
 	if (net == NULL)
 		return;
+	kernel_free(net);
 	if (net->routes != NULL)
 		route_free(net);
 	if (net->neigh != NULL)

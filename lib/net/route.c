@@ -6,6 +6,7 @@
 #include "net/route.h"
 
 #include "base/log.h"
+#include "kernel_told.h"
 #include "net/neigh.h"
 #include "net/net.h"
 #include "route_table.h"
@@ -154,6 +155,7 @@ static int into_rib(struct net *net, const struct route *r)
 		rc = rib4_add(net->rib, r->prefix, r->depth, r->origin, r->preference, r->metric,
 			r->hops->entry);
 	neigh_prefix_changed(net, r->prefix, r->depth);
+	kernel_told_route(net, r->prefix, r->depth, r->origin);
 	return rc;
 }
 
@@ -163,6 +165,7 @@ static void end(struct net *net, struct route *r)
 
 	rib4_del(net->rib, r->prefix, r->depth, r->origin);
 	neigh_prefix_changed(net, r->prefix, r->depth);
+	kernel_told_route(net, r->prefix, r->depth, r->origin);
 	erase(net->routes, r);
 	hops_drop(net, h);
 }
@@ -450,6 +453,11 @@ int route_add(struct net *net, const struct route_conf *c, enum rib4_origin orig
 	if (reserve(net->routes, 1) < 0 || convert(net, &r, c, origin) < 0)
 		return -ENOSPC;
 	return set(net, &r, false, now);
+}
+
+int route_reserve(struct net *net, uint32_t n)
+{
+	return reserve(net->routes, n);
 }
 
 /* Many have the same gateways, which follow() looks at whenever something about them changes. */

@@ -354,6 +354,8 @@ int rtnl_msg_read(const void *bytes, size_t left, struct rtnl_msg *m, bool *bad)
 	m->kind = RTNL_OTHER;
 	m->gone = is_deletion(h->nlmsg_type);
 	m->replaces = !m->gone && (h->nlmsg_flags & NLM_F_REPLACE) != 0;
+	m->appended = !m->gone && (h->nlmsg_flags & NLM_F_APPEND) != 0;
+	m->listed = (h->nlmsg_flags & NLM_F_MULTI) != 0;
 	m->interrupted = (h->nlmsg_flags & NLM_F_DUMP_INTR) != 0;
 	m->sequence = h->nlmsg_seq;
 	m->port = h->nlmsg_pid;

@@ -95,6 +95,8 @@ struct rtnl_msg {
 	enum rtnl_kind kind;
 	bool gone;	  /* RTM_DEL: it is no more */
 	bool replaces;	  /* what had the same key before */
+	bool appended;	  /* behind what has the same key */
+	bool listed;	  /* part of a dump */
 	bool interrupted; /* of a dump: something changed meanwhile, some may be missing */
 	uint32_t sequence;
 	uint32_t port; /* of the request that it answers or that caused it, 0: the kernel's own */

@@ -380,6 +380,9 @@ static void test_lists(void **state)
 		json_decref(answer);
 	}
 	EXPECT({"show.kernel", "{}", RES("[]")});
+	EXPECT({"show.netlink", "{}",
+		RES("{\"on\":false,\"synced\":false,\"interfaces\":[],"
+		    "\"counters\":{\"routes\":0,\"refused\":0}}")});
 	EXPECT({"show.interfaces", "{}",
 		RES("[{\"name\":\"lo\",\"mac\":null},{\"name\":\"lan\",\"mac\":\"02:00:00:00:00:"
 		    "a1\",\"state\":\"up\",\"mtu\":"

@@ -346,6 +346,7 @@ def carrier(kernel, iface):
 def closed(router):
     """Who answers for a closed port."""
     lan, ours = router.lan, router.counters()["tcp_resets_out"]
+    lan.introduce()  # a neighbour that the kernel has named goes with its interface
     lan.send(lan.to(LAN) / TCP(sport=4000, dport=2222, flags="S", seq=5))
     lan.expect(lambda f: tcp(f, 2222))
     return "millrace" if router.counters()["tcp_resets_out"] > ours else "kernel"
@@ -402,8 +403,11 @@ def test_an_interface_that_is_down(kernel, make_router):
     """The operator's wish: the kernel takes nothing, and says nothing."""
     router = make_router(kernel.conf())
     lan = router.lan
+    router.wait_until(lambda: "UP" in link(kernel, "lan-k")["flags"], 5, "netlink sets it up")
+    lab.sh("ip", "-n", kernel.name, "link", "set", "lan-k", "down")
+    before = rows(router)["lan-k"]["refused"]
     dropped(router, lan, lan.to(LAN) / UDP(sport=1, dport=2), "PUNT_REFUSED")
-    assert rows(router)["lan-k"]["refused"] == 1
+    assert rows(router)["lan-k"]["refused"] == before + 1
 
 
 @pytest.mark.end_to_end

@@ -12,6 +12,7 @@
 
 #include "base/err.h"
 #include "base/log.h"
+#include "net/kernel.h"
 #include "net/neigh.h"
 #include "net/net.h"
 #include "net/port.h"
@@ -55,6 +56,7 @@ struct conf {
 	struct ports_conf ports;
 	struct routes_conf routes;
 	struct neigh_conf neighbours;
+	struct kernel_conf kernel;
 	struct rarp_conf rarp;
 	struct services_conf services;
 	struct net_settings set;

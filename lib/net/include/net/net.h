@@ -30,6 +30,7 @@ struct punt;
 struct service_table;
 struct adj_pool;
 struct neigh_table;
+struct kernel;
 struct port_table;
 struct route_table;
 struct udp_table;
@@ -104,6 +105,7 @@ struct net {
 	struct neigh_table *neigh;
 	struct route_table *routes;
 	struct punt *punt;	       /* the kernel path's; NULL: no punt interface yet */
+	struct kernel *kernel;	       /* kernel.c's */
 	struct rarp_table *rarp_built; /* by rarp_build(), not published yet */
 	struct rarp_table *rarp_old;   /* replaced by rarp_publish(), not retired yet */
 	struct rte_mempool *pool[RTE_MAX_NUMA_NODES]; /* by node; NULL where no worker is */

@@ -65,6 +65,11 @@ int route_add(struct net *net, const struct route_conf *r, enum rib4_origin orig
 int route_del(struct net *net, uint32_t prefix, uint8_t depth, enum rib4_origin origin);
 
 /*
+ * Makes room for n routes, so that none of route_learn() takes long for want of it: memory is used
+ * as they come. 0 or -ENOMEM.
+ */
+int route_reserve(struct net *net, uint32_t n);
+/*
  * The kernel's route of a prefix is this now, in place of the one before. Its gateways need not be
  * reachable. 0, or -ENOSPC: it has none.
  */

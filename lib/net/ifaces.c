@@ -130,17 +130,18 @@ void iface_apply(struct net *net, uint16_t index, const struct port *p, const st
 	ticks now)
 {
 	struct iface *f = &net->iface[index];
-	uint16_t mss = c->mss == MSS_AUTO ? (uint16_t)(c->mtu - MSS_LESS) : c->mss;
+	uint16_t mtu = c->mtu != 0 ? c->mtu : p->conf.iface.mtu;
+	uint16_t mss = c->mss == MSS_AUTO ? (uint16_t)(mtu - MSS_LESS) : c->mss;
 	uint64_t mac = mac_of(p, c);
 	struct addrs addrs;
 	bool changed;
 
 	collect(&addrs, f, c->addrs, c->n_addrs);
-	changed = f->mac != mac || f->mtu != c->mtu || f->mss != mss || f->vlan != c->vlan ||
+	changed = f->mac != mac || f->mtu != mtu || f->mss != mss || f->vlan != c->vlan ||
 		  f->slot != p->slot || addrs_differ(f, &addrs);
 
 	f->mac = mac;
-	f->mtu = c->mtu;
+	f->mtu = mtu;
 	f->mss = mss;
 	f->vlan = c->vlan;
 	f->slot = p->slot;

@@ -76,6 +76,15 @@ def test_echo_comes_back_with_its_tag(known):
     assert out[Dot1Q].vlan == 10 and out[ICMP].type == 0
 
 
+def test_a_vlan_has_the_ports_mtu(known):
+    """Unless it says otherwise: what fills it may go there whole."""
+    rows = {row["name"]: row["mtu"] for row in known.ctl("show", "interfaces")}
+    assert (rows["lan.10"], rows["lan.20"]) == (1500, 1000)
+    big = known.wan.to("198.18.10.1", flags="DF") / UDP() / Raw(bytes(1472))
+    out = known.send(known.wan, big).only(known.lan)
+    assert out[IP].len == 1500 and out[Dot1Q].vlan == 10
+
+
 def test_mtu_of_a_vlan(known):
     big = known.wan.to("198.18.20.1", flags="DF") / UDP() / Raw(bytes(973))
     error = known.send(known.wan, big).only(known.wan)

@@ -77,12 +77,24 @@ static bool may_defend(struct announcer *a, uint16_t iface, uint32_t addr, ticks
 	return true;
 }
 
+/*
+ * Of an address that came by netlink, its program sees to that: when VRRP moves one, the new owner
+ * announces it while the old one still has it, and is right (RFC 5798 6.4.3).
+ */
+static bool is_defended(const struct iface *f, uint32_t addr)
+{
+	for (uint32_t i = 0; i < f->n_addrs; i++)
+		if (f->addrs[i].addr == addr)
+			return !f->addrs[i].kernels;
+	return false;
+}
+
 void announce_conflict(struct net *net, const struct event *e, ticks now)
 {
 	const struct iface *f = &net->iface[e->iface];
 	char addr[IP4_ADDR_TEXT], mac[ETH_MAC_TEXT];
 
-	if (!iface_owns(f, e->addr) || !may_defend(&net->neigh->announcer, e->iface, e->addr, now))
+	if (!is_defended(f, e->addr) || !may_defend(&net->neigh->announcer, e->iface, e->addr, now))
 		return;
 	log_warning("%s on %s is also used by %s", ip4_addr_text(e->addr, addr), f->name,
 		eth_mac_text(e->mac, mac));

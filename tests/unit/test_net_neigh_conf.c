@@ -226,6 +226,23 @@ static void test_conflict(void **state)
 	expect_quiet();
 }
 
+/* VRRP's new owner of an address that the kernel gave us is right. */
+static void test_conflict_of_the_kernels(void **state)
+{
+	struct event e = {.kind = EVENT_CONFLICT, .iface = LAN, .addr = LAN_NET(100)};
+	struct iface *f = &b->net->iface[LAN];
+
+	(void)state;
+	f->addrs[f->n_addrs++] = (struct iface_addr){.addr = e.addr, .depth = 24, .kernels = true};
+	memcpy(e.mac, new_mac, 6);
+	neigh_event(b->net, &e, b->now);
+	expect_quiet();
+	f->addrs[f->n_addrs - 1].kernels = false;
+	neigh_event(b->net, &e, b->now);
+	expect_request(e.addr, broadcast_mac, e.addr);
+	f->n_addrs--;
+}
+
 static void test_check(void **state)
 {
 	struct neigh_static s[] = {
@@ -257,7 +274,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {TEST(static), TEST(configured_is_not_deleted),
 		TEST(bad_static), TEST(flush), TEST(link), TEST(iface_changes),
 		TEST(our_address_wins), TEST(route_wins), TEST(announce), TEST(announce_late),
-		TEST(conflict), TEST(check)};
+		TEST(conflict), TEST(conflict_of_the_kernels), TEST(check)};
 
 	if (eal_for_tests(128) < 0)
 		return 1;

@@ -20,6 +20,7 @@ test_packages=(
 )
 package_packages=(build-essential debhelper dpkg-dev)
 machine_packages=(debootstrap systemd-container)
+routing_packages=(frr keepalived) # of a suite; its daemons are started by tests alone
 
 say() {
   printf '%s: %s\n' "$me" "$*" >&2
@@ -68,6 +69,23 @@ install_packages() {
   silently apt_get -o APT::Update::Error-Mode=any update &&
     silently apt_get install --no-install-recommends "${missing[@]}" ||
     die "could not install ${missing[*]}: is there a network, and are apt's sources right?"
+}
+
+# install_asleep NAME...: the same, of packages with services, none of which begins, now or at boot.
+install_asleep() {
+  local missing policy=/usr/sbin/policy-rc.d
+  mapfile -t missing < <(missing_packages "$@")
+  [[ ${#missing[@]} -gt 0 ]] || return 0
+  (
+    if [[ ! -e $policy ]]; then
+      # shellcheck disable=SC2064 # the path as it is now
+      trap "rm -f $policy" EXIT
+      printf '#!/bin/sh\nexit 101\n' >"$policy"
+      chmod +x "$policy"
+    fi
+    install_packages "${missing[@]}"
+  ) || return
+  [[ ! -d /run/systemd/system ]] || systemctl --quiet disable "${missing[@]}"
 }
 
 build_options=() # for `meson setup`

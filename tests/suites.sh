@@ -60,6 +60,15 @@ pytests() {
   rm -f "$log"
 }
 
+# Routing daemons in network namespaces; as packages they are asleep.
+routing() {
+  if (install_asleep "${routing_packages[@]}"); then
+    pytests routing
+  else
+    skip routing "FRR and keepalived cannot be installed"
+  fi
+}
+
 # fuzz SECONDS: each of the fuzzers for so long.
 fuzz() {
   local log

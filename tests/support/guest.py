@@ -14,26 +14,37 @@ import shlex
 import signal
 import socket
 import subprocess
+import sys
 import tempfile
 import threading
+import time
 from pathlib import Path
 
-CARDS = 4  # two routers at a time
+CARDS = 6  # two routers of three ports at a time
+BOOT_WITHIN = 120  # seconds; 15 on a quiet machine
 BOOT = Path(__file__).resolve().parents[2] / "app/guest/boot"
 
 
 class Card:
     """A card of the guest's: its address there, and the name of its far end while nobody has it."""
 
-    def __init__(self, number):
+    def __init__(self, number, half=False):
         self.pci, self.end = f"0000:{number:02x}:00.0", f"card{number}"
+        self.half = half  # its TAP hands over checksums half done
+        self.word = f"half:{self.end}" if half else self.end
 
 
-# In the guest: joins the serial port $1 to the Unix socket $2 of process $3, as soon as it is there.
-JOIN = """
-port=$(grep -lx $1 /sys/class/virtio-ports/*/name) && port=${port%/name}
-until [ -S $2 ]; do kill -0 $3 && sleep 0.05 || exit; done
-exec socat /dev/${port##*/} UNIX-CONNECT:$2
+# In the guest: runs the words after the first four as a process whose control socket is $4, its log $2,
+# its number and at last its exit status in $1; the serial port $3 is joined to the socket meanwhile.
+RUN = """
+"${@:5}" >$2 2>&1 &
+process=$!
+echo $process >$1.pid
+port=$(grep -lx $3 /sys/class/virtio-ports/*/name) && port=${port%/name}
+socat /dev/${port##*/} UNIX-CONNECT:$4,forever,interval=0.05 &
+wait $process
+echo $? >$1
+kill $!
 """
 
 
@@ -81,8 +92,10 @@ class Door(threading.Thread):
                         client.sendall(self.line.hear(60))
 
     def close(self):
+        path = self.socket.getsockname()
         self.socket.shutdown(socket.SHUT_RDWR)
         self.socket.close()
+        os.unlink(path)
 
 
 class Guest:
@@ -93,31 +106,52 @@ class Guest:
         self.path, self.namespace, self.sh = Path(self.folder.name), namespace, sh
         self.lock = threading.Lock()
         self.cards = [Card(number) for number in range(1, CARDS + 1)]
-        self.ports = [Line(self.path / f"port{number}") for number in range(1, CARDS + 1)]
-        (self.path / "join").write_text(JOIN)
+        if nic == "virtio":
+            self.cards += [Card(CARDS + 1, half=True), Card(CARDS + 2, half=True)]
+        self.ports = [Line(self.path / f"port{number}") for number in range(1, len(self.cards) + 1)]
+        (self.path / "run").write_text(RUN)
         self.agent = Line(self.path / "agent")
         self.log = (self.path / "console").open("wb")
-        self.qemu = subprocess.Popen(
-            [*namespace.entering, "setpriv", "--pdeathsig", "TERM", BOOT, nic, self.path,
-             *(card.end for card in self.cards)],
-            stdin=subprocess.DEVNULL, stdout=self.log, stderr=self.log)
+        self.qemu = None
         atexit.register(self.stop)
-        assert self.hear(120) == "up", self.words()
+        if not self.boot(nic):
+            print(f"booting the guest once more; it said:\n{self.words()}", file=sys.stderr)
+            assert self.boot(nic), f"the guest does not boot:\n{self.words()}"
         self.run("mkdir -p /run/millrace")
+
+    def boot(self, nic):
+        """Whether it came up. On a busy machine a kernel has hung, waiting for a timer."""
+        self.end()
+        self.agent.hear(0)
+        self.qemu = subprocess.Popen(
+            [*self.namespace.entering, "setpriv", "--pdeathsig", "TERM", BOOT, nic, self.path,
+             *(card.word for card in self.cards)],
+            stdin=subprocess.DEVNULL, stdout=self.log, stderr=self.log)
+        return self.hear(BOOT_WITHIN) == "up"
+
+    def end(self):
+        if self.qemu and self.qemu.poll() is None:
+            self.qemu.kill()
+            self.qemu.wait()
 
     def words(self):
         return (self.path / "console").read_text(errors="replace")[-4000:]
 
     def hear(self, seconds):
-        word = self.agent.hear(seconds)
-        assert word and self.qemu.poll() is None, f"the guest is silent:\n{self.words()}"
-        return word.decode().strip()
+        """The agent's next word; None if it says none."""
+        deadline = time.monotonic() + seconds
+        while time.monotonic() < deadline and self.qemu.poll() is None:
+            if word := self.agent.hear(1):
+                return word.decode().strip()
+        return None
 
     def run(self, command, seconds=60):
         """The exit status of a shell command in the guest."""
         with self.lock:
             self.agent.say(command.encode() + b"\n")
-            return int(self.hear(seconds))
+            status = self.hear(seconds)
+            assert status, f"the guest is silent:\n{self.words()}"
+            return int(status)
 
     def monitor(self, command, **arguments):
         """A command to QEMU itself (QMP)."""
@@ -135,9 +169,10 @@ class Guest:
     def set_link(self, card, up):
         self.monitor("set_link", name=f"nic-{card.end}", up=up)
 
-    def take_card(self, namespace, iface, mtu):
+    def take_card(self, namespace, iface, mtu, half=False):
         """A card that is free; its far end is now `iface` of a namespace, with this MTU."""
-        card = self.cards.pop()
+        card = next(card for card in self.cards if card.half == half)
+        self.cards.remove(card)
         self.sh("ip", "-n", self.namespace.name, "link", "set", card.end, "netns", namespace.name)
         self.sh("ip", "-n", namespace.name, "link", "set", card.end, "name", iface)
         self.sh("ip", "-n", namespace.name, "link", "set", iface, "mtu", str(mtu), "up")
@@ -150,8 +185,7 @@ class Guest:
         self.cards.append(card)
 
     def stop(self):
-        self.qemu.terminate()
-        self.qemu.wait(20)
+        self.end()
         self.namespace.delete()
         self.folder.cleanup()
 
@@ -168,12 +202,8 @@ class Process:
         self.control = log.parent / "door"
         self.door = Door(self.control, self.port)
         self.status = guest.path / f"{log.name}-{id(self)}.status"
-        inner = f"{shlex.join(map(str, words))} >{log} 2>&1 & echo $! >{self.status}.pid; " \
-                f"wait $!; echo $? >{self.status}"
-        guest.run(f"setsid bash -c {shlex.quote(inner)} &")
-        guest.run(f"until [ -s {self.status}.pid ]; do sleep 0.05; done")
-        self.pid = int(Path(f"{self.status}.pid").read_text())
-        guest.run(f"setsid bash {guest.path}/join {self.port.name} {inside} {self.pid} &")
+        words = shlex.join(map(str, [self.status, log, self.port.name, inside, *words]))
+        guest.run(f"setsid bash {guest.path}/run {words} &")
 
     def poll(self):
         if self.returncode is None and self.status.exists() and (text := self.status.read_text()):
@@ -182,15 +212,16 @@ class Process:
         return self.returncode
 
     def wait(self, timeout=30):
-        if self.poll() is None:
-            self.guest.run(f"timeout {timeout} bash -c 'until [ -s {self.status} ]; do sleep 0.05; "
-                           "done'", timeout + 30)
-        if self.poll() is None:
-            raise subprocess.TimeoutExpired("millrace", timeout)
+        deadline = time.monotonic() + timeout
+        while self.poll() is None:
+            if time.monotonic() > deadline:
+                raise subprocess.TimeoutExpired("millrace", timeout)
+            time.sleep(0.01)
         return self.returncode
 
     def send_signal(self, number):
-        self.guest.run(f"kill -{int(number)} {self.pid}")
+        self.guest.run(f"until [ -s {self.status}.pid ]; do sleep 0.05; done; "
+                       f"kill -{int(number)} $(cat {self.status}.pid)")
 
     def kill(self):
         self.send_signal(signal.SIGKILL)

@@ -33,6 +33,8 @@ TOP = Path(__file__).resolve().parents[2]
 NIC = os.environ.get("MILLRACE_NIC")  # the router is in a VM, on cards of this kind (guest.py)
 BUILD = Path(os.environ.get("MILLRACE_BUILD", TOP / ("build-vm" if NIC else "build")))
 SLOW = 4 if NIC or "asan" in BUILD.name else 1  # what deadlines are multiplied by
+TX_RING = 1024 if NIC else 0  # how many frames a port's driver keeps that it has sent
+LEAST = 60 if NIC in ("e1000e", "igb") else 14  # bytes; a shorter frame comes in with zeros after it
 SOAK = "MILLRACE_SOAK" in os.environ  # tests/soak: what tests/run does in short, at length
 
 BROADCAST = "ff:ff:ff:ff:ff:ff"
@@ -126,7 +128,8 @@ class Port:
             conf["vdev"] = f"{conf.pop('veth')}{number},iface={self.make_veth(home)}"
         elif NIC:
             self.card = the_guest().take_card(
-                self.namespace, self.iface, max(conf.get("mtu", 1500), 1500))
+                self.namespace, self.iface, max(conf.get("mtu", 1500), 1500),
+                conf.pop("half_done_sums", False))
             conf["pci"] = self.card.pci
         else:
             conf["tap"] = {"netns": self.namespace.name, "iface": self.iface}
@@ -137,6 +140,13 @@ class Port:
         self.mtu = conf.get("mtu", 1500)
         self.socket = None
         self.came = None  # when the last frame read came in by the kernel's clock, in seconds
+
+    def set_link(self, state):
+        """As a cable that is pulled or plugged in: "up" or "down"."""
+        if self.card:
+            the_guest().set_link(self.card, state == "up")
+        else:
+            sh("ip", "-n", self.namespace.name, "link", "set", self.iface, state)
 
     def make_veth(self, home):
         """A veth from here to the router's namespace; its end there."""
@@ -322,6 +332,8 @@ class Daemon:
 
     def start(self):
         if NIC:
+            if self.daemon:
+                self.daemon.forget()
             self.daemon = guest.Process(
                 the_guest(), [BUILD / "app/millrace", self.file], self.log, self.socket)
             return
@@ -391,15 +403,19 @@ class Daemon:
 
     # the operator's view
 
+    @property
+    def control(self):
+        """Where its control socket is reached from here."""
+        return self.daemon.control if NIC and self.daemon else self.socket
+
     def ctl(self, *words):
         """millctl --json WORDS: its answer; CtlError with its words if it fails.
 
         A worker that did not get to its answer within a second, on a machine that has more to do
         than it can, is asked again.
         """
-        at = self.daemon.control if NIC and self.daemon else self.socket
         for _ in range(30):
-            done = subprocess.run([BUILD / "app/millctl", "--socket", at, "--json", *words],
+            done = subprocess.run([BUILD / "app/millctl", "--socket", self.control, "--json", *words],
                                   capture_output=True, text=True, timeout=10 * SLOW)
             if done.returncode == 0 or "did not answer within" not in done.stderr:
                 break
@@ -424,7 +440,8 @@ class Router(Daemon):
     """The daemon with a configuration: BASE with `changes` laid over it.
 
     A port is a TAP; `veth: DRIVER` in its place is a veth on which DPDK's driver of that name sits,
-    and that needs `home`, the namespace to run in. A port with a `vdev` has no far end here. With
+    and that needs `home`, the namespace to run in. A port with a `vdev` has no far end here. In the
+    VM a port is a card; `half_done_sums: True` asks for one whose far end is not on a wire. With
     wait=False it is only started: await_ready() is left to the caller.
     """
 
@@ -473,6 +490,16 @@ class Router(Daemon):
         path = self.path / "next.yaml"
         path.write_text(json.dumps(merged(self.conf, changes), indent=2))
         return self.ctl("config", "apply", str(path))
+
+    def set_link(self, port, state):
+        """The port's cable is pulled or plugged in, and the router has seen it."""
+        port.set_link(state)
+
+        def there():
+            rows = self.ctl("show", "ports")
+            return [row["link"] for row in rows if row["name"] == port.name] == [state]
+
+        self.wait_until(there, 5, f"{port.name} is {state}")
 
     # frames in, frames out
 

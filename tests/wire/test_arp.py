@@ -83,7 +83,8 @@ def test_malformed(router, offset, value):
 def test_cut_short(router):
     whole = bytes(router.lan.arp("who-has"))
     for length in range(14, len(whole)):
-        router.send(router.lan, whole[:length]).one_drop("ARP_BAD", "ETH_SHORT")
+        reasons = ("ARP_BAD", "ETH_SHORT") if length >= lab.LEAST else ()
+        router.send(router.lan, whole[:length]).one_drop(*reasons)
 
 
 @pytest.mark.parametrize("hardware", [BROADCAST, "01:00:5e:00:00:01", ANY])

@@ -6,7 +6,7 @@ from scapy.layers.l2 import ARP, Dot1Q, Ether
 from scapy.packet import Raw
 
 from support import lab
-from support.lab import BROADCAST, sh
+from support.lab import BROADCAST
 
 GATEWAY = "198.18.1.40"
 CONFIG = {
@@ -222,27 +222,16 @@ def test_a_neighbour_moves_while_packets_flow(forgetful):
 
 # --- links ---
 
-def set_link(router, port, state):
-    """As a cable that is pulled or plugged in at the far end."""
-    sh("ip", "-n", port.namespace.name, "link", "set", port.iface, state)
-
-    def there():
-        rows = router.ctl("show", "ports")
-        return [r["link"] for r in rows if r["name"] == port.name] == [state]
-
-    router.wait_until(there, 5, f"{port.name} is {state}")
-
-
 def test_link_that_goes_and_comes(make_router):
     router = make_router({"neighbours": {"static": CONFIG["neighbours"]["static"]}})
     assert neighbour(router, router.wan.ip)
-    set_link(router, router.wan, "down")
+    router.set_link(router.wan, "down")
     assert not [r for r in router.ctl("show", "neighbours") if r["port"] == "wan"]
     router.lan.send(datagram(router.lan, router.wan.ip))
     unreachable = router.lan.expect(lambda f: ICMP in f and f[ICMP].type == 3)
     assert unreachable[ICMP].code == 0  # no route any more
     router.wan.socket.close()
-    set_link(router, router.wan, "up")
+    router.set_link(router.wan, "up")
     router.wan.open()
     announced = router.wan.expect(lambda f: lab.is_announcement(f, router.wan), timeout=4)
     assert announced[ARP].psrc == "198.18.1.254" and announced.dst == BROADCAST

@@ -11,7 +11,6 @@ from scapy.layers.l2 import ARP
 from scapy.packet import Raw
 
 from support import lab
-from support.lab import sh
 
 ONE, TWO = "198.18.1.1", "198.18.2.1"
 CONFIG = {
@@ -118,26 +117,17 @@ def test_fragments_of_a_datagram_stay_together(router):
         assert counts == [0, 0, 2], outcome
 
 
-def set_link(router, port, state):
-    sh("ip", "-n", port.namespace.name, "link", "set", port.iface, state)
-
-    def there():
-        return [r["link"] for r in router.ctl("show", "ports") if r["name"] == port.name] == [state]
-
-    router.wait_until(there, 5, f"{port.name} is {state}")
-
-
 def test_link_down_moves_what_it_must_and_no_more(make_router):
     router = make_router(CONFIG)
     sports = range(6000, 6100)
     before = by_flow(router, sports)
-    set_link(router, router.alt, "down")
+    router.set_link(router.alt, "down")
     assert not [r for r in routes(router, "203.0.113.0/24") if r["best"]
                 and "alt" in json.dumps(r)]
     assert leaves_by_wan_only(router, sports)
     assert leaves_by_wan_only(router, [1], "203.0.113.1")  # the default route serves
     router.alt.socket.close()
-    set_link(router, router.alt, "up")
+    router.set_link(router.alt, "up")
     router.alt.open()
     router.alt.introduce()
     assert by_flow(router, sports) == before
@@ -171,11 +161,11 @@ def test_backup_route_takes_over(make_router):
     router = make_router(CONFIG)
     router.ctl("route", "add", "203.0.113.0/24", "via", ONE, "preference", "9")
     assert leaves_by(router, "203.0.113.1") == "alt"
-    set_link(router, router.alt, "down")
+    router.set_link(router.alt, "down")
     router.lan.send(datagram(router.lan, "203.0.113.1", 77))
     router.wan.expect(lambda f: UDP in f and f[UDP].sport == 77)
     router.alt.socket.close()
-    set_link(router, router.alt, "up")
+    router.set_link(router.alt, "up")
     router.alt.open()
     router.alt.introduce()
     assert leaves_by(router, "203.0.113.1") == "alt"

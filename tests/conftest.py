@@ -7,6 +7,7 @@ from support import lab
 
 def pytest_configure(config):
     config.addinivalue_line("markers", "end_to_end: also run with the binary under sanitizers")
+    config.addinivalue_line("markers", "on_cards: tests/run also has it in the VM, on each card")
     config.addinivalue_line("markers", "not_in_vm: about this machine's devices or files, or about "
                             "the process; not run where the router is in a VM (MILLRACE_NIC)")
 
@@ -32,11 +33,25 @@ def clean_machine():
     lab.clear_dead_runs()
 
 
+@pytest.fixture(scope="session")
+def kept():
+    """In the VM, where a start takes seconds: the router of the last module, if there was one."""
+    routers = []
+    yield routers
+    for router in routers:
+        router.stop()
+
+
 @pytest.fixture(scope="module")
-def module_router(request):
-    router = lab.Router(getattr(request.module, "CONFIG", None))
-    yield router
-    router.stop()
+def module_router(request, kept):
+    changes = getattr(request.module, "CONFIG", None)
+    if not (kept and kept[0].becomes(changes)):
+        if kept:
+            kept.pop().stop()
+        kept.append(lab.Router(changes))
+    yield kept[0]
+    if not lab.NIC:
+        kept.pop().stop()
 
 
 @pytest.fixture

@@ -69,6 +69,18 @@ routing() {
   fi
 }
 
+# on_card NIC EXPRESSION: what only cards have, and what it selects of the wire tests, in the VM on
+# such cards.
+on_card() {
+  local status=0
+  "$top/app/guest/boot" prepare "$1" || status=$?
+  case $status in
+    0) MILLRACE_NIC=$1 pytests vm wire -m "$2" ;;
+    3) skip "wire tests on $1" "a QEMU with this card cannot be installed here" ;;
+    *) check "the VM with $1 is made" false ;;
+  esac
+}
+
 # fuzz SECONDS: each of the fuzzers for so long.
 fuzz() {
   local log

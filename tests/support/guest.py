@@ -7,6 +7,7 @@ TAPs that go from QEMU's namespace into the port's and back.
 """
 import atexit
 import contextlib
+import itertools
 import json
 import os
 import select
@@ -22,6 +23,7 @@ from pathlib import Path
 
 CARDS = 6  # two routers of three ports at a time
 BOOT_WITHIN = 120  # seconds; 15 on a quiet machine
+serial = itertools.count()
 BOOT = Path(__file__).resolve().parents[2] / "app/guest/boot"
 
 
@@ -43,8 +45,10 @@ echo $process >$1.pid
 port=$(grep -lx $3 /sys/class/virtio-ports/*/name) && port=${port%/name}
 socat /dev/${port##*/} UNIX-CONNECT:$4,forever,interval=0.05 &
 wait $process
-echo $? >$1
+status=$?
 kill $!
+wait $!
+echo $status >$1
 """
 
 
@@ -77,7 +81,7 @@ class Door(threading.Thread):
 
     def __init__(self, path, line):
         super().__init__(daemon=True)
-        self.line, self.socket = line, socket.socket(socket.AF_UNIX)
+        self.line, self.socket, self.open = line, socket.socket(socket.AF_UNIX), True
         self.socket.bind(str(path))
         self.socket.listen()
         self.start()
@@ -89,13 +93,22 @@ class Door(threading.Thread):
                 with client, client.makefile("rb") as asked, contextlib.suppress(OSError):
                     for question in asked:
                         self.line.say(question)
-                        client.sendall(self.line.hear(60))
+                        client.sendall(self.answer())
+
+    def answer(self):
+        deadline = time.monotonic() + 60
+        while self.open and time.monotonic() < deadline:
+            if line := self.line.hear(0.2):
+                return line
+        return b""
 
     def close(self):
-        path = self.socket.getsockname()
+        """Nobody else takes what the line says from now on."""
+        path, self.open = self.socket.getsockname(), False
         self.socket.shutdown(socket.SHUT_RDWR)
         self.socket.close()
         os.unlink(path)
+        self.join(10)
 
 
 class Guest:
@@ -201,7 +214,7 @@ class Process:
         self.port = guest.ports.pop()
         self.control = log.parent / "door"
         self.door = Door(self.control, self.port)
-        self.status = guest.path / f"{log.name}-{id(self)}.status"
+        self.status = guest.path / f"process{next(serial)}.status"
         words = shlex.join(map(str, [self.status, log, self.port.name, inside, *words]))
         guest.run(f"setsid bash {guest.path}/run {words} &")
 

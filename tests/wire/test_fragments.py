@@ -10,6 +10,8 @@ from scapy.packet import Raw
 from support.lab import moved
 from support.packets import checksums_hold, internet_sum, ip_bytes
 
+pytestmark = pytest.mark.on_cards
+
 CONFIG = {
     "ports": {"wan": {"mtu": 1280}},
     "reassembly": {"timeout": "1s", "datagrams": 16},

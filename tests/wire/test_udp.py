@@ -6,6 +6,8 @@ from scapy.packet import Raw
 
 from support.packets import checksums_hold
 
+pytestmark = pytest.mark.on_cards
+
 CONFIG = {
     "services": {
         "echo": {"kind": "udp-echo", "listen": "0.0.0.0:7"},

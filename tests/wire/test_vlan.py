@@ -8,6 +8,8 @@ from scapy.packet import Raw
 from support.lab import BROADCAST
 from support.packets import checksums_hold
 
+pytestmark = pytest.mark.on_cards
+
 CONFIG = {"ports": {"lan": {"vlans": {
     "10": {"addresses": ["198.18.10.254/24"]},
     "20": {"addresses": ["198.18.20.254/24"], "mtu": 1000},

@@ -224,6 +224,14 @@ uint32_t tcp_input(struct tcp *t, struct rte_mbuf **pkt, uint32_t n, struct rte_
 	return strays;
 }
 
+bool tcp_listens(const struct tcp *t, const struct rte_mbuf *m)
+{
+	const struct tcp_hdr *h = pkt_l4(m);
+	struct tcp_key key = {.local = pkt_ip4(m)->dst, .local_port = h->dport};
+
+	return listener_for(t, &key) != NULL;
+}
+
 /* RFC 9293 3.10.7.1 */
 void tcp_refuse(struct tcp *t, const struct rte_mbuf *m)
 {

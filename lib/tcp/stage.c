@@ -158,7 +158,7 @@ void stage_tcp(struct worker *w)
 		uint32_t strays = tcp_input(w->stack, l->pkt + i, n, stray);
 
 		for (uint32_t j = 0; j < strays; j++) {
-			if (punt_wants(w, stray[j])) { /* it may have that port open */
+			if (punt_wants(w, stray[j]) && !tcp_listens(w->stack, stray[j])) {
 				lane_put(&w->punt, stray[j], 0);
 				continue;
 			}

@@ -184,6 +184,8 @@ def test_listeners_of_ours_come_first(both):
         lan.send(lan.to(LAN) / TCP(sport=4002, dport=7, flags="S", seq=1))
         assert lan.expect(lambda f: tcp(f, 7))[TCP].flags == "SA"
         lan.send(lan.to(LAN) / TCP(sport=4002, dport=7, flags="R", seq=2))
+        lan.send(lan.to(LAN) / TCP(sport=4003, dport=7, flags="A", seq=1, ack=77))
+        assert lan.expect(lambda f: tcp(f, 7))[TCP].flags == "R"  # of no connection: ours, too
         lan.send(lan.to(LAN) / UDP(sport=4002, dport=7) / Raw(b"echo"))
         assert lan.expect(lambda f: UDP in f)[UDP].sport == 7
         lan.send(lan.to(LAN) / ICMP(id=4) / Raw(b"ours"))

@@ -195,6 +195,9 @@ void tcp_clock(struct tcp *t, uint64_t now_us);
  */
 uint32_t tcp_input(struct tcp *t, struct rte_mbuf **pkt, uint32_t n, struct rte_mbuf **stray);
 
+/* Whether the address that a segment is for has a listener: its strays are nobody else's. */
+bool tcp_listens(const struct tcp *t, const struct rte_mbuf *m);
+
 /* Answers a stray segment with the reset that RFC 9293 3.10.7.1 asks for; m stays the caller's. */
 void tcp_refuse(struct tcp *t, const struct rte_mbuf *m);
 

@@ -50,31 +50,34 @@ static uint64_t driver_needs(const char *device)
 	return 0;
 }
 
-static uint64_t port_needs(const struct port_conf *p)
+/* setns() asks for CAP_SYS_ADMIN in the namespace and in our own (setns(2)). */
+static uint64_t tap_needs(const char *netns)
 {
-	uint64_t needs = 0;
+	return BIT(CAP_NET_ADMIN) | (netns[0] != '\0' ? BIT(CAP_SYS_ADMIN) : 0);
+}
+
+static uint64_t port_needs(const struct port_conf *p, const char *kernel_netns)
+{
+	uint64_t needs = p->kernel[0] != '\0' ? tap_needs(kernel_netns) : 0;
 
 	for (uint32_t i = 0; i < p->n_members; i++)
 		needs |= driver_needs(p->members[i]);
-	if (p->kind != PORT_TAP)
-		return needs | (p->kind == PORT_VDEV ? driver_needs(p->device) : 0);
-	/* setns() asks for it in the namespace and in our own (setns(2)) */
-	if (p->tap_netns[0] != '\0')
-		needs |= BIT(CAP_SYS_ADMIN);
-	return needs | BIT(CAP_NET_ADMIN);
+	if (p->kind == PORT_TAP)
+		needs |= tap_needs(p->tap_netns);
+	return needs | (p->kind == PORT_VDEV ? driver_needs(p->device) : 0);
 }
 
 void rights_check(const struct ports_conf *c, uint64_t held, struct errs *e)
 {
 	for (const struct port_conf *p = c->list; p < c->list + c->n; p++) {
-		uint64_t lacks = port_needs(p) & ~held;
+		uint64_t lacks = port_needs(p, c->kernel_netns) & ~held;
 		char path[64];
 
 		snprintf(path, sizeof(path), "ports.%s", p->iface.name);
 		for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++)
 			if (lacks & BIT(names[i].capability))
 				errs_add(e, p->iface.at, path,
-					"this device needs %s, which this process has not: run it "
+					"this port needs %s, which this process has not: run it "
 					"as root, or let its unit give it AmbientCapabilities=%s",
 					names[i].name, names[i].name);
 	}

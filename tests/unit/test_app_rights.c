@@ -24,6 +24,8 @@ static const struct port_conf card = {.kind = PORT_PCI, .device = "0000:01:00.0"
 static const struct port_conf packet = {.kind = PORT_VDEV, .device = "net_af_packet0,iface=a"};
 static const struct port_conf xdp = {.kind = PORT_VDEV, .device = "net_af_xdp0,iface=a"};
 static const struct port_conf null = {.kind = PORT_VDEV, .device = "net_null0"};
+static const struct port_conf null_kernel = {
+	.kind = PORT_VDEV, .device = "net_null0", .kernel = "lan0"};
 static const struct port_conf bond = {.kind = PORT_VDEV,
 	.device = "net_bonding0,mode=4",
 	.n_members = 2,
@@ -33,6 +35,7 @@ static const struct {
 	const struct port_conf *port;
 	uint64_t held;
 	const char *lacks[3]; /* in the order in which they are said */
+	const char *kernel_netns;
 } cases[] = {
 	{&tap, ADMIN, {NULL}},
 	{&tap, ~ADMIN, {"CAP_NET_ADMIN"}},
@@ -47,6 +50,10 @@ static const struct {
 	{&null, 0, {NULL}},
 	{&bond, ~RAW, {"CAP_NET_RAW"}},
 	{&bond, RAW, {NULL}},
+	{&null_kernel, ADMIN, {NULL}},
+	{&null_kernel, 0, {"CAP_NET_ADMIN"}},
+	{&null_kernel, ADMIN, {"CAP_SYS_ADMIN"}, "routing"},
+	{&null, 0, {NULL}, "routing"},
 };
 
 static void test_what_devices_need(void **state)
@@ -58,6 +65,8 @@ static void test_what_devices_need(void **state)
 		struct errs e = {0};
 		size_t n = 0;
 
+		if (cases[i].kernel_netns != NULL)
+			strcpy(conf.kernel_netns, cases[i].kernel_netns);
 		strcpy(port.iface.name, "wan");
 		port.iface.at = (struct conf_pos){7, 3};
 		rights_check(&conf, cases[i].held, &e);

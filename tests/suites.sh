@@ -76,7 +76,7 @@ on_card() {
   "$top/app/guest/boot" prepare "$1" || status=$?
   case $status in
     0) MILLRACE_NIC=$1 pytests vm wire -m "$2" ;;
-    3) skip "wire tests on $1" "a QEMU with this card cannot be installed here" ;;
+    3) skip "wire tests on $1" "a QEMU with it, or a kernel, cannot be had here" ;;
     *) check "the VM with $1 is made" false ;;
   esac
 }

@@ -35,7 +35,7 @@ def clean_machine():
 
 @pytest.fixture(scope="session")
 def kept():
-    """In the VM, where a start takes seconds: the router of the last module, if there was one."""
+    """In the VM, where a start takes seconds: the router of the last module of those `on_cards`."""
     routers = []
     yield routers
     for router in routers:
@@ -45,12 +45,13 @@ def kept():
 @pytest.fixture(scope="module")
 def module_router(request, kept):
     changes = getattr(request.module, "CONFIG", None)
-    if not (kept and kept[0].becomes(changes)):
+    shared = lab.NIC and request.node.get_closest_marker("on_cards")
+    if not (shared and kept and kept[0].becomes(changes)):
         if kept:
             kept.pop().stop()
         kept.append(lab.Router(changes))
     yield kept[0]
-    if not lab.NIC:
+    if not shared:
         kept.pop().stop()
 
 

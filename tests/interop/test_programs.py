@@ -42,7 +42,7 @@ def succeeds(done):
 @pytest.mark.parametrize("size", [0, 1, 8, 17, 18, 56, 100, 1471, 1472, 1473, 2960, 4000, 8000])
 @pytest.mark.parametrize("target", [ROUTER, FAR_SIDE, SERVER])
 def test_ping(hosts, target, size):
-    done = client(hosts, "ping", "-n", "-c", 3, "-i", 0.01, "-W", 2, "-s", size, "-p", "a5", target)
+    done = client(hosts, "ping", "-n", "-c", 3, "-i", 0.05, "-W", 2, "-s", size, "-p", "a5", target)
     words = succeeds(done)
     assert " 0% packet loss" in words and "wrong data byte" not in words, words
 
@@ -149,6 +149,6 @@ def test_path_mtu_discovery(narrow_hosts):
 
 
 def test_fragments_through_a_narrow_link(narrow_hosts):
-    words = succeeds(client(narrow_hosts, "ping", "-n", "-M", "dont", "-c", 3, "-i", 0.01, "-W", 2,
+    words = succeeds(client(narrow_hosts, "ping", "-n", "-M", "dont", "-c", 3, "-i", 0.2, "-W", 2,
                             "-s", 8000, SERVER))
     assert " 0% packet loss" in words, words

@@ -254,7 +254,7 @@ static int32_t connect_begun(struct sock *s, struct call *k, const struct socket
 
 static int32_t connect_done(struct sock *s, const struct call *k)
 {
-	if (s->failed && k->step != 0 && !k->may_wait)
+	if (k->step != 0 && !k->may_wait)
 		return -EINPROGRESS; /* this call has begun it: SO_ERROR or the next will say */
 	if (s->failed) {
 		s->failed = false;

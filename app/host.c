@@ -33,7 +33,7 @@ static int run_modprobe(const char *module)
 	if (pid < 0)
 		return -errno;
 	if (pid == 0) {
-		execlp("modprobe", "modprobe", "-q", module, (char *)NULL);
+		execlp("modprobe", "modprobe", "-q", "--", module, (char *)NULL);
 		_exit(127);
 	}
 	while (waitpid(pid, &status, 0) < 0)
@@ -122,7 +122,7 @@ void host_here(struct host *h, const char *socket)
 	*h = (struct host){
 		.sys = "/sys",
 		.proc = "/proc",
-		.run = "/run/millrace",
+		.run = "/run/millctl",
 		.socket = socket,
 		.pid = getpid(),
 		.write = write_file,

@@ -16,9 +16,11 @@
 
 struct host {
 	const char *sys, *proc; /* "/sys", "/proc" */
-	const char *run;	/* where it is noted what bind has changed, till the next boot */
-	const char *socket;	/* the daemon's control socket */
-	int pid;		/* whose ancestors may have come by SSH */
+	/* Where it is noted what bind has changed, till the next boot. Root believes it, so that it
+	 * is a folder of root's own: the daemon's is its user's. */
+	const char *run;
+	const char *socket; /* the daemon's control socket */
+	int pid;	    /* whose ancestors may have come by SSH */
 	/* 0 or -errno each */
 	int (*write)(const char *path, const char *text); /* to a file that is there */
 	int (*modprobe)(const char *module);

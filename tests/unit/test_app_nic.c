@@ -10,6 +10,7 @@
 
 #include <cmocka.h>
 
+#include "client.h"
 #include "fake_tree.h"
 #include "nic.h"
 #include "ssh.h"
@@ -443,6 +444,17 @@ static void test_not_under_a_program(void **state)
 	json_decref(rows);
 }
 
+/* What root goes by is not where the daemon's user may write. */
+static void test_notes_are_roots(void **state)
+{
+	struct host here;
+
+	(void)state;
+	host_here(&here, CLIENT_SOCKET);
+	assert_string_equal(here.run, "/run/millctl");
+	assert_null(strstr(CLIENT_SOCKET, here.run));
+}
+
 #define T(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
 
 int main(void)
@@ -460,6 +472,7 @@ int main(void)
 		T(test_no_iommu),
 		T(test_all_or_none),
 		T(test_not_under_a_program),
+		T(test_notes_are_roots),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

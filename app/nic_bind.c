@@ -9,6 +9,7 @@
 #include "nic.h"
 
 #include <errno.h>
+#include <signal.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -89,6 +90,23 @@ static int give_back(const struct host *h, const char *address, const char *driv
 	rc = put(h, address, "drivers_probe");
 	driver_of(h, address, now);
 	return now[0] != '\0' ? 0 : rc < 0 ? rc : -ENODEV;
+}
+
+/*
+ * A session that goes with its card hangs up on us (SIGHUP), and an impatient operator interrupts:
+ * what has begun comes to its end first.
+ */
+static void hold_signals(sigset_t *before)
+{
+	sigset_t all;
+
+	sigfillset(&all);
+	sigprocmask(SIG_BLOCK, &all, before);
+}
+
+static void let_signals(const sigset_t *before)
+{
+	sigprocmask(SIG_SETMASK, before, NULL);
 }
 
 /* --- which cards --- */
@@ -276,12 +294,16 @@ static bool save_notes(struct host *h, json_t *notes)
 	return host_refuse(h, "%s: %s", path, strerror(errno));
 }
 
-/* A card that bind had before is not noted again: what counts is whose it was at first. */
+/*
+ * A card that bind had before, or was killed with on its way, is not noted again: what counts is
+ * whose it was at first.
+ */
 static void note(json_t *notes, const struct nic *nic)
 {
 	json_t *ifaces;
 
-	if (json_object_get(notes, nic->pci.address) != NULL && pci_is_users(nic->pci.driver))
+	if (json_object_get(notes, nic->pci.address) != NULL &&
+		(nic->pci.driver[0] == '\0' || pci_is_users(nic->pci.driver)))
 		return;
 	ifaces = json_array();
 	for (uint32_t i = 0; i < nic->n_ifaces; i++)
@@ -344,11 +366,38 @@ static json_t *changed(const char *address, const char *before, const char *now)
 		before[0] != '\0' ? before : NULL, "driver", now[0] != '\0' ? now : NULL);
 }
 
-/* The first n go back to whose they were. */
-static void undo(const struct host *h, const struct cards *c, uint32_t n)
+/* The first n go back to whose they were; those that do not are named. */
+static void undo(const struct host *h, const struct cards *c, uint32_t n, char *left, size_t size)
 {
-	while (n-- > 0)
-		give_back(h, c->list[n].pci.address, c->list[n].pci.driver);
+	size_t used = 0;
+
+	left[0] = '\0';
+	while (n-- > 0) {
+		const struct pci_device *d = &c->list[n].pci;
+
+		if (give_back(h, d->address, d->driver) < 0 && used < size)
+			used += (size_t)snprintf(left + used, size - used, " %s", d->address);
+	}
+}
+
+/* One of them was not taken, and the first n have been touched. */
+static void take_back(struct host *h, const struct cards *c, uint32_t n, const char *driver, int rc)
+{
+	const struct pci_device *d = &c->list[n - 1].pci;
+	const char *had = d->driver[0] != '\0' ? d->driver : "no driver";
+	char left[CARDS * PCI_ADDRESS + 1];
+
+	undo(h, c, n, left, sizeof(left));
+	if (left[0] == '\0')
+		host_refuse(h,
+			"%s did not go from %s to %s (%s); all have the drivers that they had, "
+			"their interfaces no addresses",
+			d->address, had, driver, strerror(-rc));
+	else
+		host_refuse(h,
+			"%s did not go from %s to %s (%s), nor did all go back: `millctl nic "
+			"unbind%s` tries again",
+			d->address, had, driver, strerror(-rc), left);
 }
 
 static json_t *bind_all(struct host *h, const struct cards *c, const char *driver)
@@ -363,13 +412,28 @@ static json_t *bind_all(struct host *h, const struct cards *c, const char *drive
 			json_array_append_new(rows, changed(d->address, d->driver, driver));
 			continue;
 		}
-		host_refuse(h, "%s did not go from %s to %s (%s); it is as it was", d->address,
-			d->driver[0] != '\0' ? d->driver : "no driver", driver, strerror(-rc));
-		undo(h, c, i + 1);
+		take_back(h, c, i + 1, driver, rc);
 		json_decref(rows);
 		return NULL;
 	}
 	return rows;
+}
+
+/* Of those that have their old drivers again what is noted is as before. */
+static void forget(const struct host *h, const struct cards *c, json_t *notes, const json_t *before)
+{
+	char now[SYSFS_NAME];
+
+	for (uint32_t i = 0; i < c->n; i++) {
+		const char *address = c->list[i].pci.address;
+
+		driver_of(h, address, now);
+		if (strcmp(now, c->list[i].pci.driver) != 0)
+			continue;
+		json_object_del(notes, address);
+		if (json_object_get(before, address) != NULL)
+			json_object_set(notes, address, json_object_get(before, address));
+	}
 }
 
 json_t *nic_bind(struct host *h, const json_t *params)
@@ -378,6 +442,7 @@ json_t *nic_bind(struct host *h, const json_t *params)
 	bool force = json_is_true(json_object_get(params, "force"));
 	json_t *notes, *before, *rows = NULL;
 	struct cards *c = calloc(1, sizeof(*c));
+	sigset_t signals;
 
 	if (driver == NULL)
 		driver = "vfio-pci";
@@ -390,10 +455,14 @@ json_t *nic_bind(struct host *h, const json_t *params)
 	for (uint32_t i = 0; i < c->n; i++)
 		if (strcmp(c->list[i].pci.driver, driver) != 0)
 			note(notes, &c->list[i]);
+	hold_signals(&signals);
 	if (save_notes(h, notes)) /* first: what happens then can be undone */
 		rows = bind_all(h, c, driver);
-	if (rows == NULL)
-		save_notes(h, before);
+	if (rows == NULL) {
+		forget(h, c, notes, before);
+		save_notes(h, notes);
+	}
+	let_signals(&signals);
 	json_decref(notes);
 	json_decref(before);
 	free(c);
@@ -451,6 +520,7 @@ json_t *nic_unbind(struct host *h, const json_t *params)
 	json_t *notes = nic_notes(h), *rows = json_array();
 	struct cards *c = calloc(1, sizeof(*c));
 	bool good = c != NULL && choose(h, params, c);
+	sigset_t signals;
 
 	for (uint32_t i = 0; good && i < c->n; i++) {
 		const struct pci_device *d = &c->list[i].pci;
@@ -462,6 +532,7 @@ json_t *nic_unbind(struct host *h, const json_t *params)
 			check_holder(h, &c->list[i]);
 	}
 	good = good && h->why[0] == '\0';
+	hold_signals(&signals);
 	for (uint32_t i = 0; good && i < c->n; i++) {
 		const char *address = c->list[i].pci.address;
 		json_t *row = unbind_one(h, &c->list[i], json_object_get(notes, address), names);
@@ -474,6 +545,7 @@ json_t *nic_unbind(struct host *h, const json_t *params)
 	}
 	if (json_array_size(rows) > 0)
 		good &= save_notes(h, notes);
+	let_signals(&signals);
 	json_decref(notes);
 	free(c);
 	return good ? rows : (json_decref(rows), NULL);

@@ -17,6 +17,7 @@
 
 #include <arpa/inet.h>
 #include <errno.h>
+#include <signal.h>
 
 #define A0 "0000:01:00.0" /* eth0, ixgbe, group 11: alone */
 #define B0 "0000:02:00.0" /* eth1, i40e, group 12 with B1 */
@@ -25,6 +26,9 @@
 
 static struct host host;
 static const char *stubborn; /* a driver that takes no card */
+static const char *refuser;  /* and one that does not take it back */
+static int hang_up;	     /* a signal that comes when a card has no driver */
+static volatile sig_atomic_t hung_up;
 static char renamed[64];
 
 /* --- the kernel, as far as it is asked for --- */
@@ -46,7 +50,8 @@ static void probe(const char *address)
 		snprintf(wanted, sizeof(wanted), "%s", own_driver(address));
 	snprintf(to, sizeof(to), "sys/bus/pci/drivers/%s", wanted);
 	tree_path(full, to);
-	if (access(full, F_OK) != 0 || (stubborn != NULL && strcmp(stubborn, wanted) == 0))
+	if (access(full, F_OK) != 0 || (stubborn != NULL && strcmp(stubborn, wanted) == 0) ||
+		(refuser != NULL && strcmp(refuser, wanted) == 0))
 		return;
 	snprintf(at, sizeof(at), "sys/bus/pci/devices/%s/driver", address);
 	tree_link(at, to);
@@ -61,6 +66,9 @@ static int kernel_write(const char *path, const char *text)
 	} else if (strstr(path, "/driver/unbind") != NULL) {
 		snprintf(at, sizeof(at), "sys/bus/pci/devices/%s/driver", text);
 		tree_unlink(at);
+		if (hang_up != 0)
+			raise(hang_up);
+		assert_false(hung_up);
 	} else {
 		assert_non_null(strstr(path, "/driver_override"));
 		tree_file(path + strlen(tree_root) + 1, text);
@@ -147,7 +155,9 @@ static int setup(void **state)
 	tree_folder("run");
 	tree_file("proc/cpuinfo", "processor\t: 0\nvendor_id\t: GenuineIntel\n");
 	routes = no_routes;
-	stubborn = NULL;
+	stubborn = refuser = NULL;
+	hang_up = 0;
+	hung_up = 0;
 	renamed[0] = '\0';
 	host = (struct host){.sys = tree_sys,
 		.proc = tree_proc,
@@ -416,12 +426,63 @@ static void test_all_or_none(void **state)
 		"none");
 	stubborn = "vfio-pci";
 	refused(nic_bind, "{\"address\": [\"" A0 "\", \"" B0 "\", \"" B1 "\"]}",
-		A0 " did not go from ixgbe to vfio-pci (No such device); it is as it was");
+		A0 " did not go from ixgbe to vfio-pci (No such device); all have the drivers that "
+		   "they "
+		   "had, their interfaces no addresses");
 	assert_driver(A0, "ixgbe");
 	assert_driver(B1, "i40e");
 	notes = nic_notes(&host);
 	assert_null(json_object_get(notes, A0));
 	json_decref(notes);
+}
+
+/* What does not even go back is named, and stays noted: unbind knows whose it was. */
+static void test_neither_there_nor_back(void **state)
+{
+	json_t *notes;
+
+	(void)state;
+	stubborn = "vfio-pci";
+	refuser = "ixgbe";
+	refused(nic_bind, "{\"address\": [\"" A0 "\"]}",
+		A0 " did not go from ixgbe to vfio-pci (No such device), nor did all go back: "
+		   "`millctl "
+		   "nic unbind " A0 "` tries again");
+	notes = nic_notes(&host);
+	assert_non_null(json_object_get(notes, A0));
+	json_decref(notes);
+	stubborn = NULL;
+	done(nic_bind, "{\"address\": [\"" A0 "\"]}"); /* from no driver; the note is the first */
+	refuser = NULL;
+	done(nic_unbind, "{\"address\": [\"" A0 "\"]}");
+	assert_driver(A0, "ixgbe");
+}
+
+static void note_signal(int number)
+{
+	hung_up = number;
+}
+
+/* The session goes, and takes us along, when all cards are where they were to go. */
+static void test_a_session_that_ends(void **state)
+{
+	static const int signals[] = {SIGHUP, SIGINT, SIGTERM};
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(signals) / sizeof(signals[0]); i++) {
+		void (*before)(int) = signal(signals[i], note_signal);
+
+		hang_up = signals[i];
+		done(nic_bind, "{\"address\": [\"" B0 "\", \"" B1 "\"]}");
+		assert_int_equal(hung_up, signals[i]);
+		hung_up = 0;
+		assert_driver(B1, "vfio-pci");
+		done(nic_unbind, "{\"address\": [\"" B0 "\", \"" B1 "\"]}");
+		assert_int_equal(hung_up, signals[i]);
+		hung_up = 0;
+		assert_driver(B1, "i40e");
+		signal(signals[i], before);
+	}
 }
 
 /* The kernel would wait for the program to let go of it, and the operator for the kernel. */
@@ -471,6 +532,8 @@ int main(void)
 		T(test_what_is_no_card),
 		T(test_no_iommu),
 		T(test_all_or_none),
+		T(test_neither_there_nor_back),
+		T(test_a_session_that_ends),
 		T(test_not_under_a_program),
 		T(test_notes_are_roots),
 	};

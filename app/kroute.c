@@ -170,6 +170,7 @@ int kroute_owner(const struct sockaddr *own, char iface[IF_NAMESIZE])
 			continue;
 		strncpy(iface, i->ifa_name, IF_NAMESIZE - 1);
 		iface[IF_NAMESIZE - 1] = '\0';
+		iface[strcspn(iface, ":")] = '\0'; /* "eth0:1" is an address's label */
 		rc = 0;
 	}
 	freeifaddrs(all);

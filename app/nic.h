@@ -12,13 +12,14 @@
 #include "base/pci.h"
 #include "host.h"
 
-#define NIC_IFACES 32
-#define NIC_ABOVE  64
+#define NIC_IFACES 256	/* with 128 virtual functions */
+#define NIC_ABOVE  4096 /* a trunk may have every VLAN */
 
 /* What would be lost with a card. */
 enum nic_use {
 	NIC_FREE,
 	NIC_HIDDEN,  /* a kernel driver, but no interface here: another namespace may have it */
+	NIC_UNKNOWN, /* the kernel does not tell its routes */
 	NIC_ROUTES,  /* a route */
 	NIC_DEFAULT, /* a default route */
 	NIC_SSH,     /* a session of somebody's */
@@ -42,6 +43,9 @@ uint32_t nic_scan(const struct host *h, struct nic **nics);
 
 /* A card's interfaces, and who uses them; the address is in nic->pci. */
 void nic_look(const struct host *h, struct nic *nic, uint32_t n);
+
+/* How many virtual functions a card has, which go with it. */
+int nic_functions(const struct host *h, const struct nic *nic);
 
 /* Whether a program has the card from vfio-pci; then who: "millrace (process 4711)". */
 bool nic_holder(const struct host *h, const struct nic *nic, char who[SYSFS_NAME]);

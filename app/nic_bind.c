@@ -200,6 +200,12 @@ static void check_use(struct host *h, const struct nic *nic, bool force)
 			"first, or --force",
 			address, through);
 		break;
+	case NIC_UNKNOWN:
+		host_refuse(h,
+			"the kernel does not tell its routes, so that nobody knows what %s (%s) is "
+			"in use for: --force if for nothing",
+			address, through);
+		break;
 	case NIC_ROUTES:
 		host_refuse(h,
 			"%s is in use, by routes through %s: `ip link set %s down`, or --force",
@@ -214,6 +220,18 @@ static void check_use(struct host *h, const struct nic *nic, bool force)
 	case NIC_FREE:
 		break;
 	}
+}
+
+/* They go with their card's driver, also from under the virtual machines that have them. */
+static void check_functions(struct host *h, const struct nic *nic, bool force)
+{
+	int n = nic_functions(h, nic);
+
+	if (n > 0 && !force)
+		host_refuse(h,
+			"%s has %d virtual functions, which go with it: "
+			"`echo 0 >/sys/bus/pci/devices/%s/sriov_numvfs`, or --force",
+			nic->pci.address, n, nic->pci.address);
 }
 
 static bool is_intel(const struct host *h)
@@ -350,6 +368,7 @@ static bool may_bind(struct host *h, const struct cards *c, const char *driver, 
 		if (strcmp(nic->pci.driver, driver) == 0)
 			continue;
 		check_use(h, nic, force);
+		check_functions(h, nic, force);
 		check_holder(h, nic);
 		if (strcmp(driver, "vfio-pci") != 0)
 			continue;

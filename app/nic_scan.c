@@ -129,7 +129,10 @@ void nic_look(const struct host *h, struct nic *nic, uint32_t n)
 			!pci_is_users(nic[i].pci.driver))
 			used(&nic[i], NIC_HIDDEN, "");
 	}
-	h->routes(take_route, &all);
+	if (h->routes(take_route, &all) < 0)
+		for (uint32_t i = 0; i < n; i++)
+			if (nic[i].n_ifaces > 0)
+				used(&nic[i], NIC_UNKNOWN, nic[i].iface[0]);
 	take_sessions(h, &all);
 }
 
@@ -150,9 +153,26 @@ uint32_t nic_scan(const struct host *h, struct nic **nics)
 	return n;
 }
 
+int nic_functions(const struct host *h, const struct nic *nic)
+{
+	return (int)sysfs_number(0, "%s/bus/pci/devices/%s/sriov_numvfs", h->sys, nic->pci.address);
+}
+
 /* --- programs --- */
 
-static bool has_open(const struct host *h, const char *pid, const char *wanted)
+/* A group's file, which has another name where VFIO does without an IOMMU. */
+static bool is_group(const char *file, int group)
+{
+	char name[48];
+
+	snprintf(name, sizeof(name), "/dev/vfio/%d", group);
+	if (strcmp(file, name) == 0)
+		return true;
+	snprintf(name, sizeof(name), "/dev/vfio/noiommu-%d", group);
+	return strcmp(file, name) == 0;
+}
+
+static bool has_open(const struct host *h, const char *pid, int group)
 {
 	char(*fds)[SYSFS_NAME], path[256], target[64];
 	uint32_t n = sysfs_list(&fds, "%s/%s/fd", h->proc, pid);
@@ -163,7 +183,7 @@ static bool has_open(const struct host *h, const char *pid, const char *wanted)
 		ssize_t length = readlink(path, target, sizeof(target) - 1);
 
 		target[length > 0 ? length : 0] = '\0';
-		open = strcmp(target, wanted) == 0;
+		open = is_group(target, group);
 	}
 	free(fds);
 	return open;
@@ -171,13 +191,13 @@ static bool has_open(const struct host *h, const char *pid, const char *wanted)
 
 bool nic_holder(const struct host *h, const struct nic *nic, char who[SYSFS_NAME])
 {
-	char(*pids)[SYSFS_NAME], wanted[32], name[32];
+	char(*pids)[SYSFS_NAME], name[32];
 	uint32_t n = strstr(nic->pci.driver, "vfio") == NULL ? 0 : sysfs_list(&pids, "%s", h->proc);
 	bool held = false;
 
-	snprintf(wanted, sizeof(wanted), "/dev/vfio/%d", nic->pci.group);
 	for (uint32_t i = 0; i < n && !held; i++) {
-		held = pids[i][0] >= '1' && pids[i][0] <= '9' && has_open(h, pids[i], wanted);
+		held = pids[i][0] >= '1' && pids[i][0] <= '9' &&
+		       has_open(h, pids[i], nic->pci.group);
 		if (!held)
 			continue;
 		sysfs_line(name, sizeof(name), "%s/%s/comm", h->proc, pids[i]);

@@ -101,6 +101,19 @@ static void take_environment(const struct host *h, int pid, struct found *f)
 		fclose(in);
 }
 
+/* Whose terminals somebody takes up by another session than that in which they began. */
+static bool is_multiplexer(const struct host *h, int pid)
+{
+	static const char *const names[] = {"tmux", "screen", "SCREEN"};
+	char name[SYSFS_NAME];
+
+	sysfs_line(name, sizeof(name), "%s/%d/comm", h->proc, pid);
+	for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++)
+		if (strncmp(name, names[i], strlen(names[i])) == 0)
+			return true;
+	return false;
+}
+
 /* 0 behind the first process. */
 static int parent_of(const struct host *h, int pid)
 {
@@ -208,11 +221,16 @@ uint32_t ssh_sessions(const struct host *h, struct ssh_session *s)
 {
 	struct found f = {.list = s};
 	struct inodes inodes = {.n = 0};
+	bool any = false;
 
-	for (int pid = h->pid, i = 0; pid > 0 && i < ANCESTORS; pid = parent_of(h, pid), i++)
+	for (int pid = h->pid, i = 0; pid > 0 && i < ANCESTORS; pid = parent_of(h, pid), i++) {
 		take_environment(h, pid, &f);
+		any |= is_multiplexer(h, pid);
+	}
 	take_servers(h, &inodes);
 	take_table(h, "tcp", &inodes, &f);
 	take_table(h, "tcp6", &inodes, &f);
+	for (uint32_t i = 0; any && i < f.n; i++)
+		s[i].ours = true;
 	return f.n;
 }

@@ -22,7 +22,8 @@ struct ssh_session {
 
 /*
  * Fills in at most SSH_SESSIONS: what SSH_CONNECTION says of this process or of any that it comes
- * from, and what the machine's SSH servers have open in this network namespace. Returns how many.
+ * from, and what the machine's SSH servers have open in this network namespace. Where this process
+ * is in tmux or screen, any of them may be ours, and is. Returns how many.
  */
 uint32_t ssh_sessions(const struct host *h, struct ssh_session *s);
 

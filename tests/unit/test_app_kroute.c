@@ -27,6 +27,7 @@ static const char *const commands[] = {
 	"ip addr add 198.18.0.254/24 dev one",
 	"ip addr add 198.18.1.254/24 dev two",
 	"ip -6 addr add 2001:db8::1/64 dev two nodad",
+	"ip addr add 198.18.2.254/24 dev one label one:7",
 	"ip route add default nexthop via 198.18.0.1 nexthop via 198.18.1.1",
 	"ip route add 128.0.0.0/1 via 198.18.1.1 table 77",
 	"ip route add 10.0.0.0/8 via 198.18.0.1",
@@ -102,6 +103,9 @@ static void test_owner(void **state)
 	assert_int_equal(kroute_owner((struct sockaddr *)&own, iface), 0);
 	assert_string_equal(iface, "one");
 	inet_pton(AF_INET6, "2001:db8::1", &own6.sin6_addr);
+	inet_pton(AF_INET, "198.18.2.254", &own.sin_addr);
+	assert_int_equal(kroute_owner((struct sockaddr *)&own, iface), 0);
+	assert_string_equal(iface, "one"); /* not its label */
 	assert_int_equal(kroute_owner((struct sockaddr *)&own6, iface), 0);
 	assert_string_equal(iface, "two");
 	inet_pton(AF_INET, "198.18.0.1", &own.sin_addr);

@@ -83,14 +83,16 @@ static void check_kept(struct exam *x, const char *option, const char *list, con
 
 static void check_isolation(struct exam *x)
 {
-	char list[512];
+	char list[512], nohz[512], both[sizeof(list) + sizeof(nohz)];
 
 	sysfs_line(list, sizeof(list), "%s/devices/system/cpu/isolated", x->h->sys);
 	check_kept(x, "isolcpus", list, "other tasks take turns with workers: packets wait for ms");
-	sysfs_line(list, sizeof(list), "%s/devices/system/cpu/nohz_full", x->h->sys);
-	check_kept(x, "nohz_full", list, "the scheduler's tick interrupts workers all the time");
+	sysfs_line(nohz, sizeof(nohz), "%s/devices/system/cpu/nohz_full", x->h->sys);
+	check_kept(x, "nohz_full", nohz, "the scheduler's tick interrupts workers all the time");
+	/* which takes its CPUs out of that, too (the kernel's kernel-parameters.txt) */
 	kernel_option(x->h, "rcu_nocbs", list, sizeof(list));
-	check_kept(x, "rcu_nocbs", list, "the kernel's clean-up runs on workers' CPUs");
+	snprintf(both, sizeof(both), "%s%s%s", list, list[0] != '\0' ? "," : "", nohz);
+	check_kept(x, "rcu_nocbs", both, "the kernel's clean-up runs on workers' CPUs");
 }
 
 static void check_smt(struct exam *x)
@@ -147,7 +149,8 @@ static void check_governor(struct exam *x)
 		snprintf(found, sizeof(found), "%s", governor);
 	}
 	if (found[0] != '\0')
-		exam_add(x, EXAM_WARN, "governor", "cpupower frequency-set -g performance",
+		exam_add(x, EXAM_WARN, "governor",
+			"cpupower frequency-set -g performance (package linux-cpupower)",
 			"the clock goes down in a lull, and the next burst finds it low",
 			"%s on CPUs %s", found, exam_cpus_text(&slow));
 	else
@@ -191,7 +194,8 @@ static void check_idle(struct exam *x)
 	}
 	if (slowest > WAKE_US && !json_is_true(json_object_get(x->plan, "polls")))
 		exam_add(x, EXAM_WARN, "idle",
-			"cpupower idle-set -D 20, or system.idle: poll, where workers never sleep",
+			"cpupower idle-set -D 20 (package linux-cpupower), or system.idle: poll, "
+			"where workers never sleep",
 			"a worker that sleeps is so late for the first packet", "%s takes %d us",
 			name, (int)slowest);
 	else if (slowest > 0)

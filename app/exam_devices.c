@@ -27,7 +27,7 @@ static void check_iommu(struct exam *x)
 	else
 		exam_add(x, verdict, "iommu",
 			"VT-d or AMD-Vi in the firmware, `intel_iommu=on iommu=pt` (AMD: "
-			"`amd_iommu=on iommu=pt`) on the kernel's command line, and a restart",
+			"`iommu=pt`) on the kernel's command line, and a restart",
 			cards > 0 ? "vfio-pci cannot hand out the ports' cards"
 				  : "software devices need none; a card's vfio-pci does",
 			"off");

@@ -249,13 +249,12 @@ static bool has_iommu(struct host *h, const struct nic *nic)
 		return true;
 	return host_refuse(h,
 		"%s has no IOMMU group, which vfio-pci needs: switch %s on in the firmware, put "
-		"`%s "
-		"iommu=pt` on the kernel's command line and restart; or, if the card may write "
+		"`%siommu=pt` on the kernel's command line and restart; or, if the card may write "
 		"anywhere in memory, `modprobe vfio; echo 1 "
 		">/sys/module/vfio/parameters/enable_unsafe_noiommu_mode` (Debian's kernel has no "
 		"such mode)",
 		nic->pci.address, is_intel(h) ? "VT-d" : "the IOMMU",
-		is_intel(h) ? "intel_iommu=on" : "amd_iommu=on");
+		is_intel(h) ? "intel_iommu=on " : "");
 }
 
 /* All others of a group that are in the way, that they may be bound along with it. */

@@ -150,6 +150,48 @@ static void test_all_is_well(void **state)
 	expect("a machine", examine("{}", &status), NULL, NULL, NULL, NULL);
 }
 
+/* The verdict of one check; "" without it. */
+static void is(const json_t *result, const char *check, const char *verdict)
+{
+	const char *said = "";
+	json_t *row;
+	size_t i;
+
+	json_array_foreach (json_object_get(result, "checks"), i, row)
+		if (strcmp(text(row, "check"), check) == 0)
+			said = text(row, "verdict");
+	assert_string_equal(said, verdict);
+}
+
+/* nohz_full does what rcu_nocbs does, too, and not the other way round. */
+static void test_clean_up_elsewhere(void **state)
+{
+	static const struct {
+		const char *nohz, *line, *nohz_full, *rcu_nocbs;
+	} cases[] = {
+		{"2-3\n", "quiet\n", "ok", "ok"},
+		{" (null)\n", "rcu_nocbs=2-3\n", "warn", "ok"},
+		{"2\n", "rcu_nocbs=3\n", "warn", "ok"},
+		{" (null)\n", "quiet\n", "warn", "warn"},
+		{"\n", "quiet rcu_nocbs=2\n", "warn", "warn"},
+	};
+	json_t *result;
+	int status;
+
+	(void)state;
+	file_plan = good_plan;
+	ports = NULL;
+	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+		make_machine();
+		tree_file(CPU "nohz_full", cases[i].nohz);
+		tree_file("proc/cmdline", cases[i].line);
+		result = examine("{\"file\": \"some.yaml\"}", &status);
+		is(result, "nohz_full", cases[i].nohz_full);
+		is(result, "rcu_nocbs", cases[i].rcu_nocbs);
+		json_decref(result);
+	}
+}
+
 static void test_the_machine(void **state)
 {
 	static const struct {
@@ -160,7 +202,6 @@ static void test_the_machine(void **state)
 			"isolcpus=2-3 on the kernel's command line"},
 		{CPU "nohz_full", "\n", "nohz_full", "warn", "none, workers are on 2-3",
 			"nohz_full=2-3"},
-		{"proc/cmdline", "quiet\n", "rcu_nocbs", "warn", "none", "rcu_nocbs=2-3"},
 		{CPU "cpu3/topology/thread_siblings_list", "2-3\n", "smt", "warn",
 			"CPUs 2-3 are threads of the same cores", "echo off"},
 		{CPU "cpu2/cpufreq/scaling_governor", "powersave\n", "governor", "warn",
@@ -293,6 +334,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_all_is_well),
+		cmocka_unit_test(test_clean_up_elsewhere),
 		cmocka_unit_test(test_the_machine),
 		cmocka_unit_test(test_the_card),
 		cmocka_unit_test(test_the_plan),

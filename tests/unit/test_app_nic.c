@@ -267,6 +267,14 @@ static void test_no_iommu(void **state)
 		   "card may write anywhere in memory, `modprobe vfio; echo 1 "
 		   ">/sys/module/vfio/parameters/enable_unsafe_noiommu_mode` (Debian's kernel has "
 		   "no such mode)");
+	tree_file("proc/cpuinfo", "processor\t: 0\nvendor_id\t: AuthenticAMD\n");
+	refused(nic_bind, CARD(A0),
+		A0 " has no IOMMU group, which vfio-pci needs: switch the IOMMU on in the "
+		   "firmware, put "
+		   "`iommu=pt` on the kernel's command line and restart; or, if the "
+		   "card may write anywhere in memory, `modprobe vfio; echo 1 "
+		   ">/sys/module/vfio/parameters/enable_unsafe_noiommu_mode` (Debian's kernel has "
+		   "no such mode)");
 	tree_file("sys/module/vfio/parameters/enable_unsafe_noiommu_mode", "Y\n");
 	done(nic_bind, CARD(A0));
 }

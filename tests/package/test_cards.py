@@ -8,7 +8,7 @@ import pytest
 from support import lab, machine
 from test_package import CAPABILITIES, install
 
-# As TUNING.md has it.
+# What `millctl nic bind` does.
 BIND = """
 for card in 0000:01:00.0 0000:02:00.0; do
   [ ! -e /sys/bus/pci/devices/$card/driver ] || echo $card >/sys/bus/pci/devices/$card/driver/unbind

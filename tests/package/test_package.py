@@ -60,6 +60,7 @@ def test_a_first_look(host):
     assert host.run("systemctl is-enabled millrace", check=False).stdout == "disabled\n"
     verified = host.run("systemd-analyze verify --man=no millrace.service")
     assert "millrace" not in verified.stderr, verified.stderr
+    assert "modprobe@vfio.service" in host.shows("Wants")  # or a card bound later stays shut
     host.run("systemctl start millrace")  # returns when it is ready
     assert host.shows("ActiveState") == "active"
     assert host.shows("StatusText") == "1 of 1 ports up, 1 workers"

@@ -30,12 +30,13 @@ in_chroot() {
       LANG=C.UTF-8 DEBIAN_FRONTEND=noninteractive chroot "$root" "$@"' in_chroot "$@"
 }
 
-# What makes a chroot, without a look at whether there is one.
+# What makes a chroot, without a look at whether there is one. What debootstrap mounts goes with it,
+# should it be killed.
 debootstrap_to() {
   local suite=$1 dir=$2
   shift 2
-  silently debootstrap --variant=minbase --include=ca-certificates "$suite" "$dir" \
-    "$(debian_mirror)" || return
+  silently unshare --mount --propagation private \
+    debootstrap --variant=minbase --include=ca-certificates "$suite" "$dir" "$(debian_mirror)" || return
   cp -L /etc/resolv.conf "$dir/etc/resolv.conf"
   cp -r /etc/apt/apt.conf.d/. "$dir/etc/apt/apt.conf.d/" # a proxy, if there is one
   rm -f "$dir"/etc/apt/apt.conf.d/docker-*

@@ -108,8 +108,9 @@ class Container(Machine):
         super().__init__()
         self.leader = None  # its first process, as seen from here
         self.process = subprocess.Popen(
-            spawn("--boot", f"--bind={self.path}:/mnt", f"--bind-ro={WORK}:/srv",
-                  "--bind=/dev/net/tun", "--bind-ro=/sys/module", "--console=pipe"),
+            ["setpriv", "--pdeathsig", "TERM",  # it ends with us, however that is
+             *spawn("--boot", f"--bind={self.path}:/mnt", f"--bind-ro={WORK}:/srv",
+                    "--bind=/dev/net/tun", "--bind-ro=/sys/module", "--console=pipe")],
             stdin=subprocess.DEVNULL, stdout=self.log, stderr=subprocess.STDOUT,
             start_new_session=True)
         try:

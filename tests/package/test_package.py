@@ -120,6 +120,21 @@ def test_a_namespace(host):
              "ip -n lab link set mill0 up && ip netns exec lab ping -c 1 -w 30 198.18.0.254")
 
 
+def test_before_each_start(host):
+    """What cards.conf runs, runs as root, outside of the unit's confinement; here no card is touched.
+    The folder of bind's notes is nobody else's."""
+    install(host)
+    host.run("mkdir /etc/systemd/system/millrace.service.d && sed 's,millctl nic bind.*,mkdir "
+             "/run/millctl,' /usr/share/doc/millrace/examples/cards.conf "
+             ">/etc/systemd/system/millrace.service.d/cards.conf && systemctl daemon-reload")
+    for _ in range(2):  # the second fails, for it is there, and is no reason not to start
+        host.run("systemctl restart millrace")
+    assert host.run("stat -c %U /run/millctl").stdout == "root\n"
+    assert host.run("setpriv --reuid millrace --regid millrace --clear-groups touch "
+                    "/run/millctl/nic.json", check=False).returncode != 0
+    assert host.shows("ActiveState") == "active"
+
+
 @contextlib.contextmanager
 def held(thread):
     """A thread stands still, as one does that hangs, and is let go when it has been killed."""

@@ -2,9 +2,14 @@
 /* nic list, and the notes that bind leaves for unbind. */
 #include "nic.h"
 
+#include <errno.h>
+#include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/file.h>
+#include <sys/stat.h>
+#include <unistd.h>
 
 json_t *nic_notes(const struct host *h)
 {
@@ -14,6 +19,41 @@ json_t *nic_notes(const struct host *h)
 	snprintf(path, sizeof(path), "%s/nic.json", h->run);
 	notes = json_load_file(path, 0, NULL);
 	return json_is_object(notes) ? notes : (json_decref(notes), json_object());
+}
+
+bool nic_save_notes(struct host *h, json_t *notes)
+{
+	char path[256], fresh[256];
+
+	snprintf(path, sizeof(path), "%s/nic.json", h->run);
+	snprintf(fresh, sizeof(fresh), "%s/nic.json.new", h->run);
+	if (json_dump_file(notes, fresh, JSON_INDENT(2)) == 0 && rename(fresh, path) == 0)
+		return true;
+	return host_refuse(h, "%s: %s", path, strerror(errno));
+}
+
+int nic_lock(struct host *h)
+{
+	char path[256];
+	int fd;
+
+	mkdir(h->run, 0755);
+	snprintf(path, sizeof(path), "%s/nic.lock", h->run);
+	fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC, 0600); /* nobody else may lock it */
+	if (fd < 0)
+		host_refuse(h, "%s: %s", path, strerror(errno));
+	else if (flock(fd, LOCK_EX | LOCK_NB) < 0)
+		host_refuse(h, "another `millctl nic` is at work; try again when it has ended");
+	else
+		return fd;
+	nic_unlock(fd);
+	return -1;
+}
+
+void nic_unlock(int lock)
+{
+	if (lock >= 0)
+		close(lock);
 }
 
 static json_t *strings(char (*list)[IF_NAMESIZE], uint32_t n)

@@ -58,5 +58,10 @@ json_t *nic_unbind(struct host *h, const json_t *params);
 /* What bind has noted, by address: {"driver": the former one, "interfaces": [...]}. New reference.
  */
 json_t *nic_notes(const struct host *h);
+bool nic_save_notes(struct host *h, json_t *notes);
+
+/* One bind or unbind at a time: a descriptor, or -1 with the reason in h->why. */
+int nic_lock(struct host *h);
+void nic_unlock(int lock);
 
 #endif

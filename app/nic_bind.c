@@ -14,7 +14,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/stat.h>
 #include <unistd.h>
 
 #define CARDS 64 /* of one call */
@@ -299,18 +298,6 @@ static void check_group(struct host *h, const struct cards *c, const struct nic 
 
 /* --- notes --- */
 
-static bool save_notes(struct host *h, json_t *notes)
-{
-	char path[256], fresh[256];
-
-	mkdir(h->run, 0755);
-	snprintf(path, sizeof(path), "%s/nic.json", h->run);
-	snprintf(fresh, sizeof(fresh), "%s/nic.json.new", h->run);
-	if (json_dump_file(notes, fresh, JSON_INDENT(2)) == 0 && rename(fresh, path) == 0)
-		return true;
-	return host_refuse(h, "%s: %s", path, strerror(errno));
-}
-
 /*
  * A card that bind had before, or was killed with on its way, is not noted again: what counts is
  * whose it was at first.
@@ -460,12 +447,14 @@ json_t *nic_bind(struct host *h, const json_t *params)
 	bool force = json_is_true(json_object_get(params, "force"));
 	json_t *notes, *before, *rows = NULL;
 	struct cards *c = calloc(1, sizeof(*c));
+	int lock = nic_lock(h);
 	sigset_t signals;
 
 	if (driver == NULL)
 		driver = "vfio-pci";
-	if (c == NULL || !choose(h, params, c) || !may_bind(h, c, driver, force)) {
+	if (c == NULL || lock < 0 || !choose(h, params, c) || !may_bind(h, c, driver, force)) {
 		free(c);
+		nic_unlock(lock);
 		return NULL;
 	}
 	notes = nic_notes(h);
@@ -474,16 +463,17 @@ json_t *nic_bind(struct host *h, const json_t *params)
 		if (strcmp(c->list[i].pci.driver, driver) != 0)
 			note(notes, &c->list[i]);
 	hold_signals(&signals);
-	if (save_notes(h, notes)) /* first: what happens then can be undone */
+	if (nic_save_notes(h, notes)) /* first: what happens then can be undone */
 		rows = bind_all(h, c, driver);
 	if (rows == NULL) {
 		forget(h, c, notes, before);
-		save_notes(h, notes);
+		nic_save_notes(h, notes);
 	}
 	let_signals(&signals);
 	json_decref(notes);
 	json_decref(before);
 	free(c);
+	nic_unlock(lock);
 	return rows;
 }
 
@@ -535,9 +525,10 @@ static json_t *unbind_one(struct host *h, struct nic *nic, const json_t *noted, 
 json_t *nic_unbind(struct host *h, const json_t *params)
 {
 	bool names = json_is_true(json_object_get(params, "names"));
+	int lock = nic_lock(h); /* before the notes are read */
 	json_t *notes = nic_notes(h), *rows = json_array();
 	struct cards *c = calloc(1, sizeof(*c));
-	bool good = c != NULL && choose(h, params, c);
+	bool good = c != NULL && lock >= 0 && choose(h, params, c);
 	sigset_t signals;
 
 	for (uint32_t i = 0; good && i < c->n; i++) {
@@ -562,9 +553,10 @@ json_t *nic_unbind(struct host *h, const json_t *params)
 		json_object_del(notes, address);
 	}
 	if (json_array_size(rows) > 0)
-		good &= save_notes(h, notes);
+		good &= nic_save_notes(h, notes);
 	let_signals(&signals);
 	json_decref(notes);
 	free(c);
+	nic_unlock(lock);
 	return good ? rows : (json_decref(rows), NULL);
 }

@@ -371,6 +371,21 @@ static void test_not_under_a_program(void **state)
 	json_decref(rows);
 }
 
+/* What one has looked at the other does not change meanwhile. */
+static void test_one_at_a_time(void **state)
+{
+	int lock = nic_lock(&host);
+
+	(void)state;
+	assert_true(lock >= 0);
+	refused(nic_bind, CARD(A0),
+		"another `millctl nic` is at work; try again when it has ended");
+	refused(nic_unbind, CARD(A0),
+		"another `millctl nic` is at work; try again when it has ended");
+	nic_unlock(lock);
+	done(nic_bind, CARD(A0));
+}
+
 /* What root goes by is not where the daemon's user may write. */
 static void test_notes_are_roots(void **state)
 {
@@ -405,6 +420,7 @@ int main(void)
 		T(test_neither_there_nor_back),
 		T(test_a_session_that_ends),
 		T(test_not_under_a_program),
+		T(test_one_at_a_time),
 		T(test_notes_are_roots),
 	};
 

@@ -123,11 +123,13 @@ json_t *doctor_examine(struct host *h, const json_t *params)
 
 	x.ports = h->ask(h, "show.ports");
 	x.runs = file == NULL && x.ports != NULL;
-	x.plan = file != NULL ? h->plan(h, file) : x.runs ? h->ask(h, "show.plan") : NULL;
+	x.held = x.ports != NULL ? h->ask(h, "show.plan") : NULL;
+	x.plan = file != NULL ? h->plan(h, file) : json_incref(x.held);
 	if (file != NULL && x.plan == NULL) {
 		if (h->why[0] == '\0')
 			host_refuse(h, "%s is not a configuration that millrace takes", file);
 		json_decref(x.rows);
+		json_decref(x.held);
 		json_decref(x.ports);
 		return NULL;
 	}
@@ -138,6 +140,7 @@ json_t *doctor_examine(struct host *h, const json_t *params)
 	exam_devices(&x);
 	h->status = x.worst == EXAM_BAD ? 1 : 0;
 	json_decref(x.plan);
+	json_decref(x.held);
 	json_decref(x.ports);
 	return json_pack("{s:s, s:o}", "verdict", words[x.worst], "checks", x.rows);
 }

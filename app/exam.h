@@ -11,9 +11,10 @@ enum verdict { EXAM_OK, EXAM_WARN, EXAM_BAD };
 
 struct exam {
 	const struct host *h;
-	json_t *plan;	   /* what millrace takes of the machine (plan.h); NULL: not known */
-	json_t *ports;	   /* show.ports of the daemon that runs; NULL: none does */
-	bool runs;	   /* the plan is the daemon's, which has its memory already */
+	json_t *plan;  /* what millrace takes of the machine (plan.h); NULL: not known */
+	json_t *ports; /* show.ports of the daemon that runs; NULL: none does */
+	bool runs;     /* the plan is the daemon's, which has its memory already */
+	json_t *held;  /* the plan of the daemon that runs, whatever `plan` is; NULL: none does */
 	cpu_set_t online;  /* the machine's CPUs */
 	cpu_set_t workers; /* CPUs of the plan's workers; all that are online without a plan */
 	json_t *rows;

@@ -40,17 +40,25 @@ static void count_pages(
 	free(names);
 }
 
+/* How many a plan takes. */
+static int64_t pages_of(const json_t *plan)
+{
+	const char *wish = json_string_value(json_object_get(plan, "hugepages"));
+
+	if (wish == NULL || strcmp(wish, "off") == 0)
+		return 0;
+	return json_integer_value(json_object_get(plan, "memory_bytes")) / (PAGE_MIB << 20) + 1;
+}
+
 static void check_hugepages(struct exam *x)
 {
 	const char *wish = json_string_value(json_object_get(x->plan, "hugepages"));
-	int64_t need =
-		json_integer_value(json_object_get(x->plan, "memory_bytes")) / (PAGE_MIB << 20);
-	int64_t total, unused, have;
+	int64_t need = x->plan == NULL ? 512 : pages_of(x->plan), total, unused, have;
 	char nodes[256], mend[128];
 
 	count_pages(x->h, &total, &unused, nodes, sizeof(nodes));
-	need = x->plan == NULL ? 512 : need + 1;
-	have = x->runs ? total : unused; /* who runs has taken its own */
+	have = unused + pages_of(x->held); /* which it has taken, and gives back when it ends */
+	have = have < total ? have : total;
 	if (wish != NULL && strcmp(wish, "off") == 0) {
 		exam_add(x, EXAM_OK, "hugepages", NULL,
 			"system.hugepages is off: none are asked for", "%d of 2 MiB are free",
@@ -58,7 +66,7 @@ static void check_hugepages(struct exam *x)
 		return;
 	}
 	snprintf(mend, sizeof(mend), "echo %d >/proc/sys/vm/nr_hugepages",
-		(int)(total - unused + need));
+		(int)(total - have + need));
 	if (have >= need)
 		exam_add(x, EXAM_OK, "hugepages", NULL, "buffers and rings have room in them",
 			"%d of %d of 2 MiB are free, %d are needed%s", (int)unused, (int)total,

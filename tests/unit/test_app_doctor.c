@@ -146,6 +146,7 @@ static void test_all_is_well(void **state)
 	own_plan = good_plan;
 	expect("a daemon", examine("{}", &status), NULL, NULL, NULL, NULL);
 	ports = NULL;
+	tree_file(HUGE "nr_hugepages", "600\n");
 	tree_file(HUGE "free_hugepages", "600\n");
 	expect("a machine", examine("{}", &status), NULL, NULL, NULL, NULL);
 }
@@ -323,6 +324,13 @@ static void test_the_daemon(void **state)
 	own_plan = good_plan;
 	make_machine();
 	tree_file(HUGE "free_hugepages", "4\n"); /* it has the others */
+	ports = good_ports;
+	file_plan = good_plan; /* to restart it with */
+	expect("its file", examine("{\"file\": \"some.yaml\"}", &status), NULL, NULL, NULL, NULL);
+	file_plan = "{\"control\": 1, \"workers\": [2], \"hugepages\": \"on\", "
+		    "\"memory_bytes\": 209715200, \"ports\": []}";
+	expect("a larger file", examine("{\"file\": \"some.yaml\"}", &status), "hugepages", "bad",
+		"101 are needed", "echo 110 >");
 	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
 		ports = cases[i].ports;
 		expect(cases[i].ports, examine("{}", &status), cases[i].check, cases[i].verdict,

@@ -101,6 +101,12 @@ static void take_route(void *arg, const char *iface, bool everything)
 	used_by(arg, everything ? NIC_DEFAULT : NIC_ROUTES, iface);
 }
 
+/* fe80::... is on every link, and no route says on which of them somebody is. */
+static bool is_local(const union ssh_end *e)
+{
+	return e->any.sa_family == AF_INET6 && IN6_IS_ADDR_LINKLOCAL(&e->ip6.sin6_addr);
+}
+
 /* By the way that its packets go out, and by the address that they come in to. */
 static void take_sessions(const struct host *h, const struct all *all)
 {
@@ -111,7 +117,8 @@ static void take_sessions(const struct host *h, const struct all *all)
 	for (uint32_t i = 0; i < n; i++) {
 		enum nic_use use = s[i].ours ? NIC_OUR_SSH : NIC_SSH;
 
-		if (s[i].peer.any.sa_family != AF_UNSPEC && h->route_to(&s[i].peer.any, iface) == 0)
+		if (s[i].peer.any.sa_family != AF_UNSPEC && !is_local(&s[i].peer) &&
+			h->route_to(&s[i].peer.any, iface) == 0)
 			used_by(all, use, iface);
 		if (s[i].own.any.sa_family != AF_UNSPEC && h->owner(&s[i].own.any, iface) == 0)
 			used_by(all, use, iface);

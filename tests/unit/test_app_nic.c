@@ -153,6 +153,40 @@ static void test_half_of_a_way_in(void **state)
 	done(nic_bind, CARD(V0));
 }
 
+static int by_last(const struct sockaddr *to, char iface[IF_NAMESIZE])
+{
+	(void)to;
+	strcpy(iface, "eth3");
+	return 0;
+}
+
+static int by_first(const struct sockaddr *own, char iface[IF_NAMESIZE])
+{
+	(void)own;
+	strcpy(iface, "eth0");
+	return 0;
+}
+
+/* A neighbour's link-local address leads to any of the links; ours is on one. */
+static void test_a_way_in_on_the_link(void **state)
+{
+	(void)state;
+	host.route_to = by_last;
+	host.owner = by_first;
+	tree_file("proc/400/environ", "SSH_CONNECTION=fe80::9%eth0 40000 fe80::1%eth0 22");
+	refused(nic_bind, FORCED(A0),
+		A0
+		" carries the SSH session that you are in, through eth0: come by another way, or "
+		"from the console");
+	done(nic_bind, CARD(V0));
+	tree_file("proc/400/environ", "SSH_CONNECTION=2001:db8::9 40000 2001:db8:1::1 22");
+	done(nic_unbind, CARD(V0));
+	refused(nic_bind, FORCED(V0),
+		V0
+		" carries the SSH session that you are in, through eth3: come by another way, or "
+		"from the console");
+}
+
 /* By the address that it came in to, too, where packets back take another way. */
 static void test_not_a_session_of_others(void **state)
 {
@@ -409,6 +443,7 @@ int main(void)
 		T(test_not_the_default_route),
 		T(test_not_our_own_way_in),
 		T(test_half_of_a_way_in),
+		T(test_a_way_in_on_the_link),
 		T(test_not_a_session_of_others),
 		T(test_a_session_taken_up),
 		T(test_routes_that_are_not_told),

@@ -474,6 +474,43 @@ static void test_many_addresses(void **state)
 	assert_int_equal(b->net->iface[WAN].n_addrs, 1);
 }
 
+static void expect_wans(void)
+{
+	assert_int_equal(bed_kind(b, WAN_ADDR), FIB_LOCAL);
+	assert_int_equal(bed_index(b, WAN_ADDR), WAN);
+	assert_int_equal(bed_kind(b, WAN_HOST), FIB_GLEAN);
+	assert_int_equal(bed_index(b, WAN_HOST), WAN);
+}
+
+/* What another port has by its configuration stays its own, while they are there and after. */
+static void test_addresses_of_another_port(void **state)
+{
+	(void)state;
+	tell_addr(&told, RTM_NEWADDR, LAN_K, VIP, 24, 0);
+	tell_addr(&told, RTM_NEWADDR, LAN_K, WAN_ADDR, 32, 0);
+	turn();
+	assert_int_equal(bed_kind(b, VIP), FIB_LOCAL);
+	expect_wans();
+	tell_addr(&told, RTM_DELADDR, LAN_K, VIP, 24, 0);
+	tell_addr(&told, RTM_DELADDR, LAN_K, WAN_ADDR, 32, 0);
+	turn();
+	expect_wans();
+}
+
+/* Of two interfaces that were given one address the other has it when one loses it. */
+static void test_one_address_twice(void **state)
+{
+	(void)state;
+	tell_addr(&told, RTM_NEWADDR, LAN_K, FAR, 32, 0);
+	tell_addr(&told, RTM_NEWADDR, WAN_K, FAR, 32, 0);
+	turn();
+	assert_int_equal(bed_index(b, FAR), LAN);
+	tell_addr(&told, RTM_DELADDR, LAN_K, FAR, 32, 0);
+	turn();
+	assert_int_equal(bed_kind(b, FAR), FIB_LOCAL);
+	assert_int_equal(bed_index(b, FAR), WAN);
+}
+
 /* --- neighbours --- */
 
 static void test_neighbours(void **state)
@@ -534,6 +571,8 @@ int main(void)
 		TEST(test_a_link_that_is_set_down),
 		TEST(test_addresses),
 		TEST(test_many_addresses),
+		TEST(test_addresses_of_another_port),
+		TEST(test_one_address_twice),
 		TEST(test_neighbours),
 		TEST(test_neighbours_are_swept),
 	};

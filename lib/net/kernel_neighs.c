@@ -29,7 +29,7 @@ struct given {
 struct taken {
 	uint32_t index;
 	uint32_t addr;
-	uint16_t iface;
+	char iface[IFACE_NAME]; /* ours, which may have gone before */
 	uint8_t round;
 };
 
@@ -100,7 +100,8 @@ void kernel_neighs_told(struct net *net, const struct rtnl_msg *m, ticks now)
 		return;
 	if (x == NULL && t->n_taken < NEIGH_KERNELS) {
 		x = &t->taken[t->n_taken++];
-		*x = (struct taken){m->neigh.index, m->neigh.addr, l->iface, 0};
+		*x = (struct taken){.index = m->neigh.index, .addr = m->neigh.addr};
+		memcpy(x->iface, net->iface[l->iface].name, sizeof(x->iface));
 		k->counts.neighbours = t->n_taken;
 	}
 	if (x != NULL)

@@ -411,7 +411,7 @@ int neigh_del(struct net *net, uint16_t iface, uint32_t addr, ticks now)
 		return -EPERM; /* it would come back with the next link up */
 	if (!added && neigh_table_find(t, iface, addr) == NULL)
 		return -ENOENT;
-	neigh_named_remove(net, &t->added, iface, addr, now);
+	neigh_named_remove(net, &t->added, name, addr, now);
 	return 0;
 }
 
@@ -425,11 +425,11 @@ int neigh_learn(struct net *net, uint16_t iface, uint32_t addr, const uint8_t ma
 	return neigh_named_add(net, &t->kernels, iface, addr, mac, now);
 }
 
-int neigh_unlearn(struct net *net, uint16_t iface, uint32_t addr, ticks now)
+int neigh_unlearn(struct net *net, const char *iface, uint32_t addr, ticks now)
 {
 	struct neigh_table *t = net->neigh;
 
-	if (!neigh_named_has(&t->kernels, net->iface[iface].name, addr))
+	if (!neigh_named_has(&t->kernels, iface, addr))
 		return -ENOENT;
 	neigh_named_remove(net, &t->kernels, iface, addr, now);
 	return 0;

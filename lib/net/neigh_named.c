@@ -103,11 +103,11 @@ int neigh_named_add(struct net *net, struct neigh_named *by, uint16_t iface, uin
 }
 
 void neigh_named_remove(
-	struct net *net, struct neigh_named *by, uint16_t iface, uint32_t addr, ticks now)
+	struct net *net, struct neigh_named *by, const char *name, uint32_t addr, ticks now)
 {
-	const char *name = net->iface[iface].name;
+	uint16_t iface = iface_by_name(net, name);
 	struct neigh_static *s = find(by->list, by->n, name, addr);
-	struct neigh *n = neigh_table_find(net->neigh, iface, addr);
+	struct neigh *n = iface == 0 ? NULL : neigh_table_find(net->neigh, iface, addr);
 	const struct neigh_static *other;
 
 	if (s != NULL)

@@ -22,8 +22,9 @@ bool neigh_named_is_kernels(const struct net *net, uint16_t iface, uint32_t addr
 /* Into one of the lists, in place of what it has for the address. 0, -EINVAL or -ENOSPC. */
 int neigh_named_add(struct net *net, struct neigh_named *by, uint16_t iface, uint32_t addr,
 	const uint8_t mac[6], ticks now);
-/* Out of one of the lists; another one's word counts now, or it is to be learnt. */
+/* Out of one of the lists; another one's word counts now, or it is to be learnt. The interface of
+ * that name may be gone. */
 void neigh_named_remove(
-	struct net *net, struct neigh_named *by, uint16_t iface, uint32_t addr, ticks now);
+	struct net *net, struct neigh_named *by, const char *name, uint32_t addr, ticks now);
 
 #endif

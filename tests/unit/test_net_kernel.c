@@ -4,7 +4,9 @@
  * is one end of a pair of sockets here: it answers no request, so that all of ours are refused.
  */
 #include "bed.h"
+#include "ifaces.h"
 #include "kernel_table.h"
+#include "neigh_table.h"
 #include "netlink.h"
 
 #include "net/port.h"
@@ -534,6 +536,19 @@ static void test_neighbours(void **state)
 	assert_int_equal(bed_kind(b, WAN_HOST), FIB_GLEAN);
 }
 
+/* A port that goes takes with it what the kernel said of its neighbours; its next life is another.
+ */
+static void test_neighbours_of_a_port_that_goes(void **state)
+{
+	(void)state;
+	tell_neigh(&told, RTM_NEWNEIGH, WAN_K, WAN_HOST, NUD_PERMANENT, 0);
+	turn();
+	iface_return(b->net, WAN, b->now);
+	tell_neigh(&told, RTM_DELNEIGH, WAN_K, WAN_HOST, NUD_FAILED, 0);
+	turn();
+	assert_int_equal(b->net->neigh->kernels.n, 0);
+}
+
 static void test_neighbours_are_swept(void **state)
 {
 	(void)state;
@@ -574,6 +589,7 @@ int main(void)
 		TEST(test_addresses_of_another_port),
 		TEST(test_one_address_twice),
 		TEST(test_neighbours),
+		TEST(test_neighbours_of_a_port_that_goes),
 		TEST(test_neighbours_are_swept),
 	};
 

@@ -88,7 +88,8 @@ int neigh_del(struct net *net, uint16_t iface, uint32_t addr, ticks now);
  */
 #define NEIGH_KERNELS 1024
 int neigh_learn(struct net *net, uint16_t iface, uint32_t addr, const uint8_t mac[6], ticks now);
-int neigh_unlearn(struct net *net, uint16_t iface, uint32_t addr, ticks now);
+/* Of an interface that was called so, and may be gone. */
+int neigh_unlearn(struct net *net, const char *iface, uint32_t addr, ticks now);
 /* One neighbour as neigh_walk() shows it, by its adjacency; false: there is none. */
 bool neigh_get(const struct net *net, uint32_t adj, ticks now, struct neigh_row *row);
 /* Forgets learnt entries, of one interface or of all (iface 0); returns how many. */

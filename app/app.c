@@ -86,18 +86,27 @@ static void kernel_told(void *arg, uint32_t events)
 	(void)events; /* it has ended the sleep: kernel_work() reads */
 }
 
-/* True: there is more. */
-static bool work_with_kernel(struct app *app)
+static void watch_kernel(struct app *app)
 {
 	int fd = kernel_fd(app->net);
 
-	if (fd != app->kernel_fd) {
-		loop_del(app->loop, app->kernel_fd);
-		app->kernel_fd = fd;
-		if (fd >= 0 && loop_add(app->loop, fd, EPOLLIN, kernel_told, NULL) < 0)
-			app->kernel_fd = -1; /* it is looked at with each tick */
-	}
-	return fd >= 0 && kernel_work(app->net, clock_now() + clock_of_us(KERNEL_US));
+	if (fd == app->kernel_fd)
+		return;
+	loop_del(app->loop, app->kernel_fd);
+	app->kernel_fd = fd;
+	if (fd >= 0 && loop_add(app->loop, fd, EPOLLIN, kernel_told, NULL) < 0)
+		app->kernel_fd = -1; /* it is looked at with each tick */
+}
+
+/* True: there is more. */
+static bool work_with_kernel(struct app *app)
+{
+	bool more;
+
+	watch_kernel(app);
+	more = kernel_work(app->net, clock_now() + clock_of_us(KERNEL_US));
+	watch_kernel(app); /* if it has closed its socket: the next connection gets that number */
+	return more;
 }
 
 int app_work(void *arg)

@@ -1,88 +1,6 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/*
- * What the kernel tells, as bytes, and what RIB, interfaces and neighbours have of it. The kernel
- * is one end of a pair of sockets here: it answers no request, so that all of ours are refused.
- */
-#include "bed.h"
-#include "ifaces.h"
-#include "kernel_table.h"
-#include "neigh_table.h"
-#include "netlink.h"
-
-#include "net/port.h"
-
-#include <errno.h>
-#include <fcntl.h>
-#include <sys/socket.h>
-#include <unistd.h>
-
-enum { LAN_K = 7, WAN_K = 8, OTHER_K = 9, LO_K = 1 };
-
-#define FAR   IP(100, 64, 0, 0)
-#define VIP   WAN_NET(77)
-#define ROUND 99 /* a dump's sequence number */
-
-static struct bed *b;
-static struct port ports[2];
-static int kernel; /* its end */
-static struct told told;
-
-/* All that was told is read, and what follows from it done. */
-static void turn(void)
-{
-	struct kernel *k = b->net->kernel;
-
-	if (told.n > 0)
-		assert_int_equal(send(kernel, told.bytes, told.n, 0), told.n);
-	told.n = 0;
-	k->again = false; /* nobody would answer the dump */
-	while (kernel_work(b->net, clock_now() + clock_of_ms(1000)))
-		;
-	while (rib4_poll(b->net->rib, clock_now()) > 0)
-		;
-	bed_clear(b);
-}
-
-static void name_port(int slot, const char *name, uint16_t iface)
-{
-	struct port *p = &ports[slot];
-
-	*p = (struct port){.slot = (uint16_t)slot, .iface = iface};
-	snprintf(p->conf.kernel, sizeof(p->conf.kernel), "%s", name);
-	b->net->port[slot] = p;
-}
-
-static int setup(void **state)
-{
-	struct kernel *k;
-	int pair[2];
-
-	(void)state;
-	b = bed_new(1);
-	name_port(0, "lan-k", LAN);
-	name_port(1, "wan-k", WAN);
-	assert_int_equal(socketpair(AF_UNIX, SOCK_DGRAM | SOCK_NONBLOCK, 0, pair), 0);
-	k = b->net->kernel;
-	kernel = pair[1];
-	k->rtnl.events = pair[0];
-	k->rtnl.bytes = malloc(32768);
-	k->on = k->wanted = k->counts.on = k->counts.synced = true;
-	told.n = 0;
-	tell_link(&told, RTM_NEWLINK, LAN_K, "lan-k", true);
-	tell_link(&told, RTM_NEWLINK, WAN_K, "wan-k", true);
-	tell_link(&told, RTM_NEWLINK, OTHER_K, "eth0", true);
-	turn();
-	return 0;
-}
-
-static int teardown(void **state)
-{
-	(void)state;
-	close(kernel);
-	b->net->port[0] = b->net->port[1] = NULL;
-	bed_free(b);
-	return 0;
-}
+/* What the kernel tells, as bytes, and what RIB and interfaces have of it. */
+#include "kernel_bed.h"
 
 static struct told_route via(uint32_t prefix, uint32_t metric, uint32_t index, uint32_t gateway)
 {
@@ -106,12 +24,6 @@ static void tell(struct told_route r)
 {
 	tell_route(&told, r);
 	turn();
-}
-
-static void expect_via(uint32_t addr, uint32_t gateway)
-{
-	assert_int_equal(bed_kind(b, addr), FIB_FORWARD);
-	assert_int_equal(b->net->adj[bed_index(b, addr)].addr, gateway);
 }
 
 static void expect_none(uint32_t addr)
@@ -330,22 +242,6 @@ static void test_groups_of_groups(void **state)
 
 /* --- what a dump does not bring is gone --- */
 
-static void tell_round_over(uint16_t flags)
-{
-	tell_done(&told, ROUND, flags);
-	turn();
-}
-
-static void begin_round(enum kernel_stage stage)
-{
-	struct kernel *k = b->net->kernel;
-
-	k->round++;
-	k->disturbed = false;
-	k->stage = stage;
-	k->rtnl.dump = ROUND;
-}
-
 static void test_sweep(void **state)
 {
 	(void)state;
@@ -513,57 +409,6 @@ static void test_one_address_twice(void **state)
 	assert_int_equal(bed_index(b, FAR), WAN);
 }
 
-/* --- neighbours --- */
-
-static void test_neighbours(void **state)
-{
-	(void)state;
-	tell_neigh(&told, RTM_NEWNEIGH, WAN_K, WAN_HOST, NUD_REACHABLE, 0);
-	tell_neigh(&told, RTM_NEWNEIGH, WAN_K, WAN_NET(2), NUD_PERMANENT, NTF_EXT_LEARNED);
-	tell_neigh(&told, RTM_NEWNEIGH, OTHER_K, WAN_NET(3), NUD_PERMANENT, 0);
-	tell_neigh(&told, RTM_NEWNEIGH, WAN_K, IP(10, 0, 0, 1), NUD_PERMANENT, 0);
-	turn();
-	assert_int_equal(kernel_counts(b->net).neighbours, 0);
-	tell_neigh(&told, RTM_NEWNEIGH, WAN_K, WAN_HOST, NUD_PERMANENT, 0);
-	turn();
-	expect_via(WAN_HOST, WAN_HOST);
-	assert_int_equal(neigh_del(b->net, WAN, WAN_HOST, b->now), -EPERM);
-	assert_int_equal(neigh_add(b->net, WAN, WAN_HOST, lan_mac, b->now), 0);
-	tell_neigh(&told, RTM_DELNEIGH, WAN_K, WAN_HOST, NUD_FAILED, 0);
-	turn();
-	expect_via(WAN_HOST, WAN_HOST); /* the operator's */
-	assert_int_equal(neigh_del(b->net, WAN, WAN_HOST, b->now), 0);
-	assert_int_equal(bed_kind(b, WAN_HOST), FIB_GLEAN);
-}
-
-/* A port that goes takes with it what the kernel said of its neighbours; its next life is another.
- */
-static void test_neighbours_of_a_port_that_goes(void **state)
-{
-	(void)state;
-	tell_neigh(&told, RTM_NEWNEIGH, WAN_K, WAN_HOST, NUD_PERMANENT, 0);
-	turn();
-	iface_return(b->net, WAN, b->now);
-	tell_neigh(&told, RTM_DELNEIGH, WAN_K, WAN_HOST, NUD_FAILED, 0);
-	turn();
-	assert_int_equal(b->net->neigh->kernels.n, 0);
-}
-
-static void test_neighbours_are_swept(void **state)
-{
-	(void)state;
-	tell_neigh(&told, RTM_NEWNEIGH, WAN_K, WAN_HOST, NUD_PERMANENT, 0);
-	tell_neigh(&told, RTM_NEWNEIGH, WAN_K, WAN_NET(2), NUD_PERMANENT, 0);
-	turn();
-	assert_int_equal(kernel_counts(b->net).neighbours, 2);
-	begin_round(DUMP_NEIGHS);
-	tell_neigh(&told, RTM_NEWNEIGH, WAN_K, WAN_HOST, NUD_PERMANENT, 0);
-	tell_round_over(0);
-	assert_int_equal(kernel_counts(b->net).neighbours, 1);
-	expect_via(WAN_HOST, WAN_HOST);
-	assert_int_equal(bed_kind(b, WAN_NET(2)), FIB_GLEAN);
-}
-
 int main(void)
 {
 #define TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
@@ -588,9 +433,6 @@ int main(void)
 		TEST(test_many_addresses),
 		TEST(test_addresses_of_another_port),
 		TEST(test_one_address_twice),
-		TEST(test_neighbours),
-		TEST(test_neighbours_of_a_port_that_goes),
-		TEST(test_neighbours_are_swept),
 	};
 
 	if (eal_for_tests(128) < 0)

@@ -94,9 +94,13 @@ void kernel_neighs_told(struct net *net, const struct rtnl_msg *m, ticks now)
 	bool there = l != NULL && l->iface != IFACE_LOOPBACK && !m->gone && m->neigh.permanent &&
 		     k->conf.take_neighbours;
 
+	if (there && neigh_learn(net, l->iface, m->neigh.addr, m->neigh.mac, now) < 0) {
+		neigh_unlearn(net, net->iface[l->iface].name, m->neigh.addr, now);
+		there = false;
+	}
 	if (x != NULL && !there)
 		untake(net, x, now);
-	if (!there || neigh_learn(net, l->iface, m->neigh.addr, m->neigh.mac, now) < 0)
+	if (!there)
 		return;
 	if (x == NULL && t->n_taken < NEIGH_KERNELS) {
 		x = &t->taken[t->n_taken++];
@@ -129,7 +133,8 @@ void kernel_told_neigh(struct net *net, uint32_t adj)
 	t->queue[(t->head + t->n_queued++) % net->limits.adjacencies] = adj;
 }
 
-static void ask_neigh(struct net *net, const struct given *g, uint16_t type)
+/* False: the kernel refused it. */
+static bool ask_neigh(struct net *net, const struct given *g, uint16_t type)
 {
 	be32 addr = to_be32(g->addr);
 	struct rtnl_request q;
@@ -143,7 +148,7 @@ static void ask_neigh(struct net *net, const struct given *g, uint16_t type)
 	mnl_attr_put(q.h, NDA_DST, sizeof(addr), &addr);
 	if (type == RTM_NEWNEIGH)
 		mnl_attr_put(q.h, NDA_LLADDR, sizeof(g->mac), g->mac);
-	kernel_ask(net, &q, type == RTM_NEWNEIGH ? 0 : -ENOENT, "a neighbour");
+	return kernel_ask(net, &q, type == RTM_NEWNEIGH ? 0 : -ENOENT, "a neighbour") == 0;
 }
 
 static bool is_resolved(const struct neigh_row *row)
@@ -179,8 +184,8 @@ static void settle(struct net *net, uint32_t adj)
 	}
 	if (before.index != 0 && (before.index != g->index || before.addr != g->addr))
 		ask_neigh(net, &before, RTM_DELNEIGH);
-	if (g->index != 0)
-		ask_neigh(net, g, RTM_NEWNEIGH);
+	if (g->index != 0 && !ask_neigh(net, g, RTM_NEWNEIGH))
+		g->index = 0; /* until something changes about it */
 	k->counts.neighbours_given += g->index != 0;
 	k->counts.neighbours_given -= before.index != 0;
 }

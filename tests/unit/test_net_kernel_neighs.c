@@ -39,6 +39,28 @@ static void test_neighbours_of_a_port_that_goes(void **state)
 	assert_int_equal(b->net->neigh->kernels.n, 0);
 }
 
+/* One for whom there is no room is not kept in mind: it would come when nobody has him any more. */
+static void test_neighbours_without_room(void **state)
+{
+	(void)state;
+	while (adj_take(b->net) != 0)
+		;
+	tell_neigh(&told, RTM_NEWNEIGH, WAN_K, WAN_HOST, NUD_PERMANENT, 0);
+	turn();
+	assert_int_equal(kernel_counts(b->net).neighbours, 0);
+	assert_int_equal(b->net->neigh->kernels.n, 0);
+}
+
+/* The kernel refuses all that is asked here. */
+static void test_what_is_refused_is_not_given(void **state)
+{
+	(void)state;
+	assert_int_equal(neigh_add(b->net, WAN, WAN_HOST, lan_mac, b->now), 0);
+	turn();
+	assert_true(kernel_counts(b->net).refused > 0);
+	assert_int_equal(kernel_counts(b->net).neighbours_given, 0);
+}
+
 static void test_neighbours_are_swept(void **state)
 {
 	(void)state;
@@ -60,6 +82,8 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		TEST(test_neighbours),
 		TEST(test_neighbours_of_a_port_that_goes),
+		TEST(test_neighbours_without_room),
+		TEST(test_what_is_refused_is_not_given),
 		TEST(test_neighbours_are_swept),
 	};
 

@@ -99,7 +99,7 @@ int kernel_ask(struct net *net, struct rtnl_request *q, int expected, const char
 	struct kernel *k = net->kernel;
 	int rc = rtnl_ask(&k->rtnl, q);
 
-	if (rc == 0 || rc == expected)
+	if (rc == 0 || rc == expected || rc == -ENODEV) /* its interface has just gone */
 		return rc;
 	k->counts.refused++;
 	log_detail("kernel: %s: %s", what, strerror(-rc));

@@ -222,6 +222,7 @@ static void forget(struct net *net, struct klink *l, ticks now)
 	k->link[i] = k->link[--k->n_links];
 	iface_learn(net, l->iface, NULL, 0, now);
 	log_notice("kernel: interface %s is gone", l->name);
+	kernel_neighs_take_back(net, l->index);
 	free(l);
 	k->topology++;
 	kernel_routes_walk(net, false);

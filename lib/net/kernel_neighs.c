@@ -211,6 +211,15 @@ void kernel_neighs_give(struct net *net, uint32_t index)
 	}
 }
 
+void kernel_neighs_take_back(struct net *net, uint32_t index)
+{
+	const struct kneighs *t = net->kernel->neighs;
+
+	for (uint32_t i = 1; i < net->limits.adjacencies && net->adj[i].addr != 0; i++)
+		if (t->given[i].index == index)
+			kernel_told_neigh(net, i);
+}
+
 bool kernel_neighs_work(struct net *net, ticks deadline)
 {
 	struct kneighs *t = net->kernel->neighs;

@@ -108,7 +108,10 @@ struct kernel {
 
 /* Everything is to be read again, soon. */
 void kernel_again(struct net *net, ticks now);
-/* Asks the kernel; a refusal is counted and, but for `expected`, logged. 0 or -errno. */
+/*
+ * Asks the kernel. A refusal is counted and logged, but for `expected` and an interface that is no
+ * more. 0 or -errno.
+ */
 int kernel_ask(struct net *net, struct rtnl_request *q, int expected, const char *what);
 
 /* --- kernel_links.c --- */
@@ -136,6 +139,8 @@ void kernel_neighs_swept(struct net *net, ticks now);
 /* The kernel has forgotten those of a link, which is there (again): they are given anew. */
 void kernel_neighs_give(struct net *net, uint32_t index);
 void kernel_neighs_give_all(struct net *net);
+/* A link is no port's any more: those that were given to it are taken back. */
+void kernel_neighs_take_back(struct net *net, uint32_t index);
 /* Until deadline. True: there is more. */
 bool kernel_neighs_work(struct net *net, ticks deadline);
 void kernel_neighs_end(struct net *net, ticks now);

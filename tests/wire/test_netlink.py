@@ -572,7 +572,10 @@ def test_an_interface_that_is_deleted(kernel):
         kernel.ip("route", "add", "100.64.0.0/24", "via", "198.18.1.1")
         kernel.ip("addr", "add", f"{VIP}/24", "dev", "wan-k")
         await_routes(router, {"100.64.0.0/24": ["198.18.1.1"]})
+        router.wait_until(lambda: counter(router, "neighbours_given") == 3, 10, "all are given")
         kernel.ip("link", "del", "wan-k")
         await_routes(router, {})
+        router.wait_until(lambda: counter(router, "neighbours_given") == 2, 10, "wan's is gone")
+        assert counter(router, "refused") == 0
         router.wait_until(lambda: counter(router, "addresses") == 0, 10, "the address is gone")
         assert leaves_by(router, "203.0.113.9") == "wan"

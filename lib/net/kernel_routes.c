@@ -59,7 +59,8 @@ struct kroutes {
 	struct kroute *route;
 	uint32_t routes, free_route;
 	uint32_t head, tail; /* of the queue */
-	uint32_t cursor;     /* of the walk; 0: none is under way */
+	uint32_t cursor;     /* of the walk, which goes round: */
+	uint32_t left;	     /* places that it has not come to; 0: none is under way */
 	bool sweep;
 	bool giving; /* our own routes are gone through */
 	uint32_t give_cursor;
@@ -112,12 +113,14 @@ static uint32_t find_or_make(struct kroutes *t, uint32_t prefix, uint8_t depth)
 	if (i != 0)
 		return i;
 	i = t->free_prefix;
-	if (i != 0)
+	if (i != 0) {
 		t->free_prefix = t->prefix[i].chain;
-	else if (t->prefixes < t->room)
+	} else if (t->prefixes < t->room) {
 		i = t->prefixes++;
-	else
+		t->left += t->left > 0; /* the walk's way has become longer */
+	} else {
 		return 0;
+	}
 	t->prefix[i] =
 		(struct kprefix){.prefix = prefix, .depth = depth, .chain = *chain, .used = true};
 	*chain = i;
@@ -420,7 +423,7 @@ void kernel_routes_walk(struct net *net, bool sweep)
 {
 	struct kroutes *t = net->kernel->routes;
 
-	t->cursor = 1;
+	t->left = t->prefixes; /* from where it is, so that each has its turn however often */
 	t->sweep |= sweep;
 	if (sweep)
 		t->sweep_round = net->kernel->round;
@@ -453,15 +456,15 @@ static void sweep_one(struct kernel *k, struct kprefix *p)
 static void walk_next(struct net *net)
 {
 	struct kroutes *t = net->kernel->routes;
-	uint32_t i = t->cursor;
+	uint32_t i = t->cursor < t->prefixes ? t->cursor : 0;
 
-	if (i < t->prefixes && t->prefix[i].used) {
+	if (t->prefix[i].used) {
 		if (t->sweep)
 			sweep_one(net->kernel, &t->prefix[i]);
 		settle(net, i);
 	}
-	t->cursor = ++i < t->prefixes ? i : 0;
-	if (t->cursor == 0)
+	t->cursor = i + 1;
+	if (--t->left == 0)
 		t->sweep = false;
 }
 
@@ -501,9 +504,9 @@ bool kernel_routes_work(struct net *net, ticks deadline)
 		}
 		for (int i = 0; i < LOOK_EACH && t->head != 0; i++)
 			settle_next(net);
-		for (int i = 0; i < LOOK_EACH && t->cursor != 0; i++)
+		for (int i = 0; i < LOOK_EACH && t->left != 0; i++)
 			walk_next(net);
-		if (!t->giving && t->head == 0 && t->cursor == 0)
+		if (!t->giving && t->head == 0 && t->left == 0)
 			return false;
 	} while (clock_now() < deadline);
 	return true;

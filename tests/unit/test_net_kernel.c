@@ -291,6 +291,27 @@ static void test_garbage(void **state)
 
 /* --- links and addresses --- */
 
+/* What makes all of them be looked at comes faster than that is done: the last have their turn. */
+static void test_changes_without_a_pause(void **state)
+{
+	(void)state;
+	for (uint32_t i = 0; i < 64; i++)
+		tell_route(&told, via(FAR + 256 * i, 0, WAN_K, WAN_HOST));
+	turn();
+	expect_via(FAR + 256 * 63, WAN_HOST);
+	tell_link(&told, RTM_NEWLINK, WAN_K, "wan-k", false);
+	for (uint32_t i = 1; i <= 8; i++) {
+		tell_addr(&told, i % 2 ? RTM_NEWADDR : RTM_DELADDR, LAN_K, VIP, 32, 0);
+		assert_int_equal(send(kernel, told.bytes, told.n, 0), told.n);
+		told.n = 0;
+		b->net->kernel->again = false;
+		kernel_work(b->net, 0); /* as little as there can be */
+	}
+	rib4_poll(b->net->rib, clock_now() + clock_of_ms(1000));
+	expect_none(FAR);
+	expect_none(FAR + 256 * 63);
+}
+
 static void test_a_link_that_goes(void **state)
 {
 	(void)state;
@@ -426,6 +447,7 @@ int main(void)
 		TEST(test_sweep),
 		TEST(test_interrupted),
 		TEST(test_garbage),
+		TEST(test_changes_without_a_pause),
 		TEST(test_a_link_that_goes),
 		TEST(test_a_link_of_another_name),
 		TEST(test_a_link_that_is_set_down),

@@ -342,7 +342,7 @@ void kernel_abandon(struct net *net)
 	}
 	k->opened = false;
 	k->pending = false;
-	k->wanted = k->on;
+	k->wanted = k->counts.on; /* by the ports that are in force */
 }
 
 void kernel_publish(struct net *net, ticks now)

@@ -289,6 +289,23 @@ static void test_garbage(void **state)
 	expect_via(FAR, WAN_HOST);
 }
 
+/* The last port's interface goes, and an apply fails before all is taken back: it goes on. */
+static void test_the_end_and_a_build_that_is_abandoned(void **state)
+{
+	const struct ports_conf none = {0};
+	struct errs e = {0};
+
+	(void)state;
+	tell(via(FAR, 0, WAN_K, WAN_HOST));
+	assert_int_equal(kernel_build(b->net, &kernel_conf_default, &none, &e), 0);
+	kernel_publish(b->net, clock_now());
+	assert_int_equal(kernel_build(b->net, &kernel_conf_default, &none, &e), 0);
+	kernel_abandon(b->net);
+	turn();
+	expect_none(FAR);
+	assert_int_equal(kernel_fd(b->net), -1);
+}
+
 /* --- links and addresses --- */
 
 /* What makes all of them be looked at comes faster than that is done: the last have their turn. */
@@ -447,6 +464,7 @@ int main(void)
 		TEST(test_sweep),
 		TEST(test_interrupted),
 		TEST(test_garbage),
+		TEST(test_the_end_and_a_build_that_is_abandoned),
 		TEST(test_changes_without_a_pause),
 		TEST(test_a_link_that_goes),
 		TEST(test_a_link_of_another_name),

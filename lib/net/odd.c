@@ -211,6 +211,16 @@ static void odd_ip4(struct worker *w, struct rte_mbuf *m, uint16_t iface)
 	lane_put(&w->in, m, dst);
 }
 
+/* A type that nobody here knows. A tag behind a mere priority would pass for a VLAN of ours there.
+ */
+static bool is_kernels(const struct worker *w, const struct iface *f, const struct rte_mbuf *m)
+{
+	const struct eth_hdr *eth = pkt_eth(m);
+
+	return punt_wants(w, m) && !eth_is_broadcast(eth->dst) &&
+	       (eth_hdr_type(eth) != ETH_TYPE_VLAN || f->vlan != 0);
+}
+
 static void odd_frame(struct worker *w, struct rte_mbuf *m)
 {
 	uint16_t iface = pkt_iface(m);
@@ -251,7 +261,7 @@ static void odd_frame(struct worker *w, struct rte_mbuf *m)
 		odd_ip4(w, m, iface);
 		return;
 	default:
-		if (punt_wants(w, m) && !eth_is_broadcast(pkt_eth(m)->dst))
+		if (is_kernels(w, f, m))
 			lane_put(&w->punt, m, 0);
 		else
 			drop(w, m, DROP_ETH_TYPE);

@@ -197,6 +197,8 @@ static void test_frames(void **state)
 				      DROP_ETH_NOT_OURS},
 			      not = {"one that was not", &w->odd, stage_odd, NULL,
 				      DROP_ETH_NOT_OURS, .stays = true},
+			      tags = {"a tag in a tag of no VLAN", &w->odd, stage_odd, NULL,
+				      DROP_ETH_TYPE, .stays = true},
 			      wrong = {"a group in a frame to us", &w->odd, stage_odd, NULL,
 				      DROP_MULTICAST, .stays = true};
 	uint32_t len;
@@ -211,6 +213,9 @@ static void test_frames(void **state)
 	((struct eth_hdr *)frame)->type = to_be16(0x86dd);
 	run(&type, addressed(64, fake_mac[LAN]));
 	run(&to_all, addressed(64, all));
+	/* 802.1p alone, and VLAN 10 in it, which would pass by our checks */
+	memcpy(frame + 12, (uint8_t[]){0x81, 0, 0xe0, 0, 0x81, 0, 0, 10, 8, 0}, 10);
+	run(&tags, addressed(64, fake_mac[LAN]));
 	((struct eth_hdr *)frame)->type = to_be16(50); /* IEEE 802.3: IS-IS */
 	run(&joined, addressed(64, isis));
 	f.proto = IP4_PROTO_OSPF;

@@ -194,10 +194,11 @@ static void take_addrs(struct net *net, struct klink *l, ticks now)
 
 	for (uint32_t i = 0; k->conf.take_addresses && i < l->n_addrs; i++) {
 		const struct kaddr *a = &l->addrs[i];
+		uint8_t depth = a->depth == 0 ? 32 : a->depth; /* there no network either */
 
 		if (!a->ours && !is_configured(&net->iface[l->iface], a) &&
 			!ip4_src_is_martian(a->addr))
-			list[n++] = (struct iface_addr){a->addr, a->depth, true};
+			list[n++] = (struct iface_addr){a->addr, depth, true};
 	}
 	fit = iface_learn(net, l->iface, list, n, now);
 	if (fit < n && !l->full)

@@ -418,6 +418,17 @@ static void expect_wans(void)
 	assert_int_equal(bed_index(b, WAN_HOST), WAN);
 }
 
+/* As with the kernel, an address of no network at all makes no route of its network: all would go.
+ */
+static void test_an_address_of_no_network(void **state)
+{
+	(void)state;
+	tell_addr(&told, RTM_NEWADDR, WAN_K, VIP, 0, 0);
+	turn();
+	assert_int_equal(bed_kind(b, VIP), FIB_LOCAL);
+	expect_none(FAR);
+}
+
 /* What another port has by its configuration stays its own, while they are there and after. */
 static void test_addresses_of_another_port(void **state)
 {
@@ -471,6 +482,7 @@ int main(void)
 		TEST(test_a_link_that_is_set_down),
 		TEST(test_addresses),
 		TEST(test_many_addresses),
+		TEST(test_an_address_of_no_network),
 		TEST(test_addresses_of_another_port),
 		TEST(test_one_address_twice),
 	};

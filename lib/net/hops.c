@@ -93,6 +93,16 @@ void hops_drop(struct net *net, struct hops *h)
 	free(h);
 }
 
+/* Whether it is this interface's network in the RIB, if several have it (see connected.c). */
+static bool has_network(const struct net *net, uint16_t iface, const struct iface_addr *a)
+{
+	uint32_t prefix = a->addr & ip4_mask(a->depth);
+	struct rib4_route r;
+
+	return rib4_get(net->rib, prefix, a->depth, RIB4_CONNECTED, &r) &&
+	       r.entry == fib_entry_make(FIB_GLEAN, iface);
+}
+
 /* The interface on whose network a gateway is, 0 for none; the longest network counts. */
 static uint16_t iface_of(const struct net *net, uint32_t via, bool only_up)
 {
@@ -105,7 +115,8 @@ static uint16_t iface_of(const struct net *net, uint32_t via, bool only_up)
 
 		if (only_up ? net->routes->connected[i] != NULL : f->name[0] != '\0')
 			a = iface_link(f, via);
-		if (a != NULL && a->depth >= depth) {
+		if (a != NULL && (best == 0 || a->depth > depth ||
+					 (a->depth == depth && has_network(net, i, a)))) {
 			best = i;
 			depth = a->depth;
 		}

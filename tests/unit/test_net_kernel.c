@@ -444,6 +444,28 @@ static void test_addresses_of_another_port(void **state)
 	expect_wans();
 }
 
+/* Nor do gateways on a port's network go with another one that was given the same. */
+static void test_gateways_on_a_network_of_two_ports(void **state)
+{
+	struct route_conf c = {.prefix = FAR, .depth = 24, .n_via = 1, .preference = 1};
+
+	(void)state;
+	for (uint16_t other = LAN; other <= WAN; other++) {
+		uint32_t link = other == LAN ? LAN_K : WAN_K;
+		uint32_t host = other == LAN ? WAN_HOST : LAN_HOST;
+
+		c.via[0] = host;
+		assert_int_equal(route_add(b->net, &c, RIB4_OPERATOR, b->now), 0);
+		tell_addr(&told, RTM_NEWADDR, link, host + 70, 24, 0);
+		turn();
+		expect_via(FAR, host);
+		assert_int_equal(b->net->adj[bed_index(b, FAR)].iface, other == LAN ? WAN : LAN);
+		assert_int_equal(route_del(b->net, FAR, 24, RIB4_OPERATOR), 0);
+		tell_addr(&told, RTM_DELADDR, link, host + 70, 24, 0);
+		turn();
+	}
+}
+
 /* Of two interfaces that were given one address the other has it when one loses it. */
 static void test_one_address_twice(void **state)
 {
@@ -484,6 +506,7 @@ int main(void)
 		TEST(test_many_addresses),
 		TEST(test_an_address_of_no_network),
 		TEST(test_addresses_of_another_port),
+		TEST(test_gateways_on_a_network_of_two_ports),
 		TEST(test_one_address_twice),
 	};
 

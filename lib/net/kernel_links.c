@@ -338,6 +338,8 @@ void kernel_links_addr_told(struct net *net, const struct rtnl_msg *m, ticks now
 	}
 	if (a == NULL && l->n_addrs == KERNEL_LINK_ADDRS)
 		return;
+	if (a == NULL && k->stage == KERNEL_IDLE)
+		kernel_again(net, now); /* neighbours of its network were told before, perhaps */
 	if (a == NULL)
 		l->addrs[l->n_addrs++] = (struct kaddr){.addr = as->addr,
 			.depth = as->depth,

@@ -385,6 +385,17 @@ def test_a_permanent_neighbour(pair):
 
 # --- the operator ---
 
+def test_a_permanent_neighbour_before_its_network(pair):
+    router, kernel = pair
+    kernel.ip("neigh", "add", "198.18.9.9", "lladdr", "02:00:00:00:00:99", "nud", "permanent",
+              "dev", "wan-k")
+    kernel.ip("addr", "add", "198.18.9.1/24", "dev", "wan-k")
+    await_kernel(router, lambda: counter(router, "neighbours") == 1, "it is known")
+    kernel.ip("neigh", "del", "198.18.9.9", "dev", "wan-k")
+    kernel.ip("addr", "del", "198.18.9.1/24", "dev", "wan-k")
+    await_kernel(router, lambda: counter(router, "neighbours") == 0, "it is forgotten")
+
+
 def test_save_leaves_out_what_came_from_the_kernel(pair, tmp_path):
     router, kernel = pair
     kernel.ip("route", "add", "100.64.0.0/24", "via", "198.18.1.1")

@@ -77,10 +77,11 @@ install_asleep() {
   mapfile -t missing < <(missing_packages "$@")
   [[ ${#missing[@]} -gt 0 ]] || return 0
   (
-    if [[ ! -e $policy ]]; then
+    # one of ours may be left over from a run that was killed
+    if [[ ! -e $policy ]] || grep -q "by millrace's" "$policy"; then
       # shellcheck disable=SC2064 # the path as it is now
       trap "rm -f $policy" EXIT
-      printf '#!/bin/sh\nexit 101\n' >"$policy"
+      printf "#!/bin/sh\n# for a moment, by millrace's app/setup.sh\nexit 101\n" >"$policy"
       chmod +x "$policy"
     fi
     install_packages "${missing[@]}"

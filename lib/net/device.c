@@ -515,6 +515,15 @@ int device_set_mac(struct port *p, const uint8_t mac[6])
 	return rc == -ENOTSUP ? 0 : rc;
 }
 
+void device_hear_tags(struct port *p)
+{
+	struct rte_eth_dev_info info;
+
+	if (rte_eth_dev_info_get(p->device, &info) == 0 &&
+		strcmp(info.driver_name, "net_virtio") == 0)
+		rte_eth_promiscuous_enable(p->device);
+}
+
 void device_hear(struct port *p, const uint8_t mac[6])
 {
 	struct rte_ether_addr own, addr;

@@ -23,6 +23,12 @@ void device_mtu_refused(
 	const struct port *p, struct conf_pos at, uint16_t mtu, int rc, struct errs *e);
 int device_set_mac(struct port *p, const uint8_t mac[6]);
 /*
+ * Frames with a VLAN's tag shall arrive. They do unless a device is told otherwise; but virtio-net
+ * filters them (virtio 1.2, 5.1.6.5.3), and QEMU 7.2's lets none through to a driver with several
+ * queues. It listens to all then.
+ */
+void device_hear_tags(struct port *p);
+/*
  * Frames to an interface's MAC shall arrive, also when it is not the device's own: through its
  * filter where it takes another address, else the device listens to all.
  */

@@ -385,6 +385,7 @@ static void apply_vlans(struct net *net, struct port *p, ticks now)
 				log_error("no interface left for %s", c->name);
 				continue;
 			}
+			device_hear_tags(p);
 			apply_iface(net, p, index, c, now);
 			p->vlan_iface[vid] = index;
 			continue;

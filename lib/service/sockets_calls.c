@@ -261,7 +261,7 @@ static int32_t connect_done(struct sock *s, const struct call *k)
 		return -(s->error != 0 ? sock_take_error(s) : ECONNABORTED);
 	}
 	if (s->state != SOCK_OPEN)
-		return k->may_wait ? CALL_WAITS : -EINPROGRESS;
+		return CALL_WAITS;
 	s->agreed = true;
 	return 0;
 }

@@ -454,11 +454,33 @@ static void a_close_too_many_does_not_linger(void **state)
 	tell((struct tell){.seat = asked(ASK_CLOSE).seat, .what = SEAT_GONE});
 }
 
+/* The peer's answer and the worker's come together: what is said does not depend on it. */
+static void a_connect_that_does_not_wait_says_so(void **state)
+{
+	const struct sockets_request call = {.call = SOCKETS_CONNECT};
+	const struct sockets_name to = {0xc6120001, 80, 0};
+	struct ask a;
+
+	(void)state;
+	ask((struct sockets_request){.call = SOCKETS_SOCKET, .flags = SOCK_STREAM}, NULL, 0);
+	assert_int_equal(result(), 0);
+	ask(call, &to, sizeof(to));
+	a = asked(ASK_CONNECT);
+	tell((struct tell){
+		.seat = a.seat, .what = SEAT_READY | SEAT_OPEN, .addr = 0xc61200fe, .port = 40000});
+	assert_int_equal(result(), -EINPROGRESS);
+	ask(call, &to, sizeof(to));
+	assert_int_equal(result(), 0);
+	ask(call, &to, sizeof(to));
+	assert_int_equal(result(), -EISCONN);
+}
+
 #define CASE(f) cmocka_unit_test_setup_teardown(f, setup, teardown)
 
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
+		CASE(a_connect_that_does_not_wait_says_so),
 		CASE(requests_held_back_go_on),
 		CASE(a_refused_child_leaves_the_backlog),
 		CASE(sends_wait_for_buffers),

@@ -15,7 +15,16 @@ static struct {
 	uint16_t mtu;	    /* and the largest that it takes; 0: what it says itself */
 	bool wakes;	    /* receive interrupts were asked for, first of all */
 	uint32_t configured;
+	uint32_t listens; /* how often it was told to listen to all */
 } nic;
+
+int __real_rte_eth_promiscuous_enable(uint16_t id);
+int __wrap_rte_eth_promiscuous_enable(uint16_t id);
+int __wrap_rte_eth_promiscuous_enable(uint16_t id)
+{
+	nic.listens++;
+	return __real_rte_eth_promiscuous_enable(id);
+}
 
 int __real_rte_eth_dev_info_get(uint16_t id, struct rte_eth_dev_info *info);
 int __wrap_rte_eth_dev_info_get(uint16_t id, struct rte_eth_dev_info *info);
@@ -135,6 +144,36 @@ static void test_what_devices_do_of_sending(void **state)
 	nic.offers = 0;
 }
 
+/* Virtio filters tags, and has no wildcard: with VLANs it listens to all. Others are left alone. */
+static void test_who_listens_to_all_for_tags(void **state)
+{
+	static const struct {
+		const char *driver;
+		bool vlan, all;
+	} cases[] = {{"net_virtio", false, false}, {"net_virtio", true, true},
+		{"net_ixgbe", false, false}, {"net_ixgbe", true, false}};
+
+	(void)state;
+	nic.offers = ALL;
+	for (size_t i = 0; i < RTE_DIM(cases); i++) {
+		struct port_conf *c = device(0, "lan", "net_null0", 0xc61200fe);
+		struct iface_conf vlan = {.name = "lan.10", .vlan = 10, .mtu = 1500};
+
+		nic.driver = cases[i].driver;
+		c->vlans = &vlan;
+		c->n_vlans = 0;
+		apply(1);
+		nic.listens = 0; /* what it did at its start is past */
+		c->n_vlans = cases[i].vlan;
+		apply(1);
+		assert_int_equal(nic.listens > 0, cases[i].all);
+		apply(0);
+		epoch_drain(net->epoch);
+	}
+	nic.driver = NULL;
+	nic.offers = 0;
+}
+
 /* Interrupts to sleep by are asked for, but not of a driver that takes the request and has none. */
 static void test_who_is_not_asked_to_wake(void **state)
 {
@@ -208,6 +247,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		T(test_what_devices_do_of_sending),
+		T(test_who_listens_to_all_for_tags),
 		T(test_who_is_not_asked_to_wake),
 		T(test_mtu_by_the_buffers),
 	};

@@ -88,6 +88,12 @@ def test_a_prompt_that_says_what_to_try():
     assert vm.wait() == 0
 
 
+def test_what_a_command_prints_is_its_own_alone():
+    done = subprocess.run([VM, "--nic", lab.NIC, "--", "sh", "-c", "echo here; exit 5"],
+                          stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=WITHIN)
+    assert (done.stdout, done.returncode) == ("here\n", 5), done
+
+
 def test_killed_it_leaves_what_the_next_one_clears():
     vm = Terminal("--nic", lab.NIC)
     vm.read_to("guest# ")

@@ -19,7 +19,7 @@ struct punt_end {
 	/* set before the worker sees it, then constant */
 	struct rte_ring *up;	/* worker: w, thread: r; hash.usr: id of the tap */
 	struct rte_ring *back;	/* thread: w, worker: r; hash.usr: why not taken, or DROP_MAX */
-	struct rte_ring *down;	/* thread: w, worker: r; hash.usr: id of the tap */
+	struct rte_ring *down;	/* thread: w, worker: r; hash.usr: id of the tap, or TAP_TOO_LONG */
 	struct rte_ring *stock; /* worker: w, thread: r; empty buffers */
 	size_t ring_bytes, stock_bytes;
 	uint32_t most;	       /* packets in up and back together, and in down */
@@ -64,6 +64,7 @@ struct tap {
 	bool waits; /* thread's: for buffers or room, and is not listened to */
 };
 
+#define TAP_TOO_LONG 0 /* in place of the id, on the way down: the frame is not whole */
 #define TAP_SLOT(id) ((id)&31)
 _Static_assert(PORT_MAX == 32, "five bits of an id are a slot");
 

@@ -197,7 +197,9 @@ static void send(struct worker *w, struct rte_mbuf *m)
 	const struct port *p = w->net->port[TAP_SLOT(m->hash.usr)];
 
 	w->books.originated++;
-	if (p == NULL || p->punt != m->hash.usr) {
+	if (m->hash.usr == TAP_TOO_LONG) {
+		drop(w, m, DROP_PUNT_TOO_LONG);
+	} else if (p == NULL || p->punt != m->hash.usr) {
 		drop(w, m, DROP_PUNT_OFF);
 	} else if ((w->net->iface[p->iface].flags & IFACE_UP) == 0) {
 		drop(w, m, DROP_PUNT_NO_LINK);

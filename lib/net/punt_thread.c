@@ -97,10 +97,16 @@ static bool take_up(struct punt *p, struct punt_end *e)
 
 /* --- down --- */
 
+/* The longest frame that the port sends for the interface. */
+static uint32_t longest(const struct tap *t, bool tagged)
+{
+	return ETH_HDR_LEN + (tagged ? VLAN_HDR_LEN : 0) + atomic_load(&t->mtu);
+}
+
 /* Buffers for the longest frame of the interface; 0: its worker has none, or no room. */
 static uint32_t buffers_for(const struct tap *t, struct punt_end *e)
 {
-	uint32_t frame = ETH_HDR_LEN + VLAN_HDR_LEN + atomic_load(&t->mtu), n = 1;
+	uint32_t n;
 
 	if (rte_ring_count(e->down) >= e->most)
 		return 0;
@@ -109,7 +115,8 @@ static uint32_t buffers_for(const struct tap *t, struct punt_end *e)
 			e->stock, (void **)&e->spare[e->n_spare], PUNT_SPARE - e->n_spare, NULL);
 	if (e->n_spare == 0)
 		return 0;
-	n = (frame + rte_pktmbuf_tailroom(e->spare[0]) - 1) / rte_pktmbuf_tailroom(e->spare[0]);
+	n = (longest(t, true) + rte_pktmbuf_tailroom(e->spare[0]) - 1) /
+	    rte_pktmbuf_tailroom(e->spare[0]);
 	return n <= e->n_spare ? n : 0;
 }
 
@@ -136,6 +143,11 @@ static struct rte_mbuf *chain(struct punt_end *e, uint32_t length)
 		first->data_len = ETH_MIN_FRAME;
 	}
 	return first;
+}
+
+static bool is_tagged(const struct rte_mbuf *m)
+{
+	return eth_hdr_type(rte_pktmbuf_mtod(m, const struct eth_hdr *)) == ETH_TYPE_VLAN;
 }
 
 /* Whether it joins or leaves a group: IGMP, or what only MLD is among what hosts send by IPv6. */
@@ -173,10 +185,8 @@ static enum read_verdict read_down(struct punt *p, struct tap *t, struct punt_en
 		return READ_NONE;
 	}
 	count(&t->from_kernel, (size_t)length);
-	if (length < ETH_HDR_LEN || length > room) /* the MTU has changed meanwhile */
-		return READ_ONE;
-	m = chain(e, (uint32_t)length);
-	m->hash.usr = t->id;
+	m = chain(e, RTE_MIN((uint32_t)length, room));
+	m->hash.usr = (uint32_t)length <= longest(t, is_tagged(m)) ? t->id : TAP_TOO_LONG;
 	if (is_about_groups(m)) {
 		atomic_fetch_add_explicit(&p->joins, 1, memory_order_relaxed);
 		bell_ring(&p->net->bell);

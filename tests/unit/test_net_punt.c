@@ -493,6 +493,7 @@ static void test_down(void **state)
 		{"of a port that has gone", TAP_ID | 5, true, true, DROP_PUNT_OFF},
 		{"turned off", TAP_ID, false, true, DROP_PUNT_OFF},
 		{"link down", TAP_ID, true, false, DROP_PUNT_NO_LINK},
+		{"too long", TAP_TOO_LONG, true, true, DROP_PUNT_TOO_LONG},
 	};
 
 	(void)state;

@@ -245,6 +245,23 @@ def test_ping_from_the_kernel(both):
     kernel.knows(lan, "lan-k")
 
 
+@pytest.mark.parametrize("size", [1473, 3000, 8900])
+def test_longer_than_the_ports_mtu(both, size):
+    """Somebody has raised the interface's MTU: the port keeps to its own, and the drop has a name."""
+    router, kernel = both
+    lan = router.lan
+    lab.sh("ip", "-n", kernel.name, "link", "set", "lan-k", "mtu", "9000")
+    before = router.drops()
+    try:
+        with kernel.socket(socket.SOCK_DGRAM, LAN, 5304) as s:
+            s.sendto(bytes(size), (lan.ip, 9))
+            s.sendto(bytes(1472), (lan.ip, 9))
+        assert lan.expect(lambda f: UDP in f and f[UDP].sport == 5304)[UDP].len == 1480
+        assert router.drops()["PUNT_TOO_LONG"] == before.get("PUNT_TOO_LONG", 0) + 1
+    finally:
+        lab.sh("ip", "-n", kernel.name, "link", "set", "lan-k", "mtu", "1500")
+
+
 def test_errors_for_the_kernel(both):
     """An ICMP error about what the kernel has sent is told to the program."""
     router, kernel = both

@@ -92,6 +92,7 @@
 	X(PUNT_REFUSED, "the kernel did not take it: the punt interface is down there") \
 	X(PUNT_OFF, "the port's kernel path was turned off meanwhile") \
 	X(PUNT_NO_LINK, "from the kernel, for a port whose link is down") \
+	X(PUNT_TOO_LONG, "from the kernel, longer than the port's MTU: that of its interface was raised") \
 	/* sending */ \
 	X(TX_FULL, "transmit queue was full") \
 	X(TX_REFUSED, "the driver refused the packet: it cannot sum or cut it (rte_eth_tx_prepare)") \

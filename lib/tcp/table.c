@@ -18,6 +18,7 @@
  */
 #include "tcp/table.h"
 
+#include "base/hash.h"
 #include "base/numa.h"
 
 #include <assert.h>
@@ -271,22 +272,12 @@ void tcp_table_free(struct tcp_table *t)
 	numa_drop(t, sizeof(*t));
 }
 
-/* Both halves of the product, folded. */
-static inline uint64_t mixed(uint64_t a, uint64_t b)
-{
-	unsigned __int128 product = (unsigned __int128)a * b;
-
-	return (uint64_t)product ^ (uint64_t)(product >> 64);
-}
-
 static inline uint32_t hash_of(const struct tcp_table *t, const struct tcp_key *key)
 {
 	uint64_t addresses = (uint64_t)key->remote << 32 | key->local;
 	uint64_t ports = (uint64_t)key->remote_port << 16 | key->local_port;
-	uint64_t once = mixed(addresses ^ t->secret[0], ports ^ t->secret[1]);
 
-	/* the constant is 2^64 by the golden ratio: neither factor is what it was */
-	return (uint32_t)mixed(once ^ t->secret[1], t->secret[0] ^ UINT64_C(0x9e3779b97f4a7c15));
+	return hash_secret(t->secret, addresses, ports);
 }
 
 uint32_t tcp_table_hash(const struct tcp_table *t, const struct tcp_key *key)

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * hash: the flow hash that NICs and software agree on.
+ * hash: the flow hash that NICs and software agree on, and the one of tables.
  *
  * Toeplitz with the key 6d 5a repeated (Woo and Park, "Scalable TCP Session Monitoring with
  * Symmetric Receive-side Scaling", 2012) is symmetric in source and destination. Because that key
@@ -40,6 +40,26 @@ static inline uint32_t hash_flow_wire(uint32_t src, uint32_t dst, uint16_t sport
 	uint32_t both = src ^ dst;
 
 	return hash_word(__builtin_bswap16((uint16_t)(both >> 16 ^ both ^ sport ^ dport)));
+}
+
+/* Both halves of the product, folded. */
+static inline uint64_t hash_fold(uint64_t a, uint64_t b)
+{
+	unsigned __int128 product = (unsigned __int128)a * b;
+
+	return (uint64_t)product ^ (uint64_t)(product >> 64);
+}
+
+/*
+ * For tables: of two words under a secret of 16 random bytes, by which an outsider cannot choose
+ * what falls together. All 32 bits are good.
+ */
+static inline uint32_t hash_secret(const uint64_t secret[2], uint64_t a, uint64_t b)
+{
+	uint64_t once = hash_fold(a ^ secret[0], b ^ secret[1]);
+
+	/* the constant is 2^64 by the golden ratio: neither factor is what it was */
+	return (uint32_t)hash_fold(once ^ secret[1], secret[0] ^ UINT64_C(0x9e3779b97f4a7c15));
 }
 
 #endif

@@ -1,0 +1,243 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * The flows' buckets. A flow's home is the bucket that its hash names; it stands there or in one of
+ * the REACH - 1 next ones. The home counts those of its own that stand elsewhere and knows how far
+ * off they may be, so that a look-up goes no further than it may find something.
+ */
+#include "lb/flow.h"
+
+#include "base/hash.h"
+#include "base/numa.h"
+
+#include <string.h>
+
+#define REACH 8 /* buckets in which a flow may stand; at a fill of 0.6, 3 in 10,000 find none */
+
+struct bucket {
+	alignas(64) struct flow flow[FLOW_SLOTS];
+	uint16_t away; /* flows whose home this is, and that stand elsewhere */
+	uint16_t far;  /* none of them by more buckets */
+};
+static_assert(sizeof(struct bucket) == 64, "one line a probe");
+static_assert(offsetof(struct flow, backend) == 10, "a flow begins with its key");
+
+struct flow_table {
+	struct bucket *bucket;
+	uint32_t n; /* buckets that are homes; REACH - 1 more follow */
+	uint64_t secret[2];
+	uint32_t swept; /* the bucket that flow_sweep() looks at next */
+	alignas(64) struct flow_count count;
+};
+
+static size_t bytes_of(const struct flow_table *t)
+{
+	return flow_buckets(t) * sizeof(*t->bucket);
+}
+
+struct flow_table *flow_table_new(uint32_t max, const uint64_t secret[2], int node)
+{
+	struct flow_table *t = numa_take(sizeof(*t), node);
+
+	if (t == NULL)
+		return NULL;
+	memcpy(t->secret, secret, sizeof(t->secret));
+	t->n = (uint32_t)((uint64_t)max * 5 / 3 / FLOW_SLOTS) + 1;
+	t->bucket = numa_take(bytes_of(t), node);
+	if (t->bucket == NULL) {
+		flow_table_free(t);
+		return NULL;
+	}
+	return t;
+}
+
+void flow_table_free(struct flow_table *t)
+{
+	if (t == NULL)
+		return;
+	if (t->bucket != NULL)
+		numa_drop(t->bucket, bytes_of(t));
+	numa_drop(t, sizeof(*t));
+}
+
+uint32_t flow_hash(const struct flow_table *t, const struct flow_key *key)
+{
+	return hash_secret(t->secret, (uint64_t)key->addr << 32 | key->service,
+		(uint64_t)key->port << 16 | key->service_port);
+}
+
+static inline struct bucket *home_of(const struct flow_table *t, uint32_t hash)
+{
+	return &t->bucket[(uint64_t)hash * t->n >> 32];
+}
+
+void flow_prefetch(const struct flow_table *t, uint32_t hash)
+{
+	__builtin_prefetch(home_of(t, hash), 1);
+}
+
+static inline bool is_of(const struct flow *f, const struct flow_key *key)
+{
+	return f->state != FLOW_FREE && memcmp(f, key, offsetof(struct flow, backend)) == 0;
+}
+
+/* Half of the clock's circle is the past. */
+static inline bool is_over(const struct flow *f, uint16_t now)
+{
+	return (int16_t)(f->ends - now) <= 0;
+}
+
+static inline struct flow *find_in(struct bucket *b, const struct flow_key *key)
+{
+	for (uint32_t i = 0; i < FLOW_SLOTS; i++)
+		if (is_of(&b->flow[i], key))
+			return &b->flow[i];
+	return NULL;
+}
+
+static inline struct flow *find(struct flow_table *t, uint32_t hash, const struct flow_key *key)
+{
+	struct bucket *home = home_of(t, hash);
+	struct flow *f = find_in(home, key);
+
+	for (uint32_t i = 1; f == NULL && i <= home->far; i++)
+		f = find_in(home + i, key);
+	return f;
+}
+
+struct flow *flow_find(
+	struct flow_table *t, uint32_t hash, const struct flow_key *key, uint16_t now)
+{
+	struct flow *f = find(t, hash, key);
+
+	return f == NULL || is_over(f, now) ? NULL : f;
+}
+
+static uint32_t index_of(const struct flow_table *t, const struct flow *f)
+{
+	return (uint32_t)(((uintptr_t)f - (uintptr_t)t->bucket) / sizeof(struct bucket));
+}
+
+void flow_end(struct flow_table *t, struct flow *f)
+{
+	struct flow_key key;
+	struct bucket *home;
+
+	memcpy(&key, f, offsetof(struct flow, backend));
+	home = home_of(t, flow_hash(t, &key));
+	if (home != &t->bucket[index_of(t, f)] && --home->away == 0)
+		home->far = 0;
+	memset(f, 0, sizeof(*f));
+	t->count.flows--;
+}
+
+/* How dear a place is to a new flow: 0 costs nothing, PRICELESS is not to be had. */
+enum { EMPTY, OVER, CHEAPEST_ALIVE, PRICELESS = CHEAPEST_ALIVE + FLOW_STATES };
+
+static inline uint32_t price(const struct flow *f, uint16_t now)
+{
+	if (f->state == FLOW_FREE)
+		return EMPTY;
+	if (is_over(f, now))
+		return OVER;
+	return f->state == FLOW_ESTABLISHED ? PRICELESS : CHEAPEST_ALIVE + f->state;
+}
+
+/* The cheaper one; of equally cheap ones that which ends first; NULL is a place without a price. */
+static struct flow *cheaper(struct flow *a, struct flow *b, uint16_t now)
+{
+	uint32_t of_a = a == NULL ? PRICELESS : price(a, now), of_b = price(b, now);
+
+	if (of_a != of_b)
+		return of_a < of_b ? a : b;
+	if (of_a == PRICELESS)
+		return NULL;
+	return of_a <= OVER || (int16_t)(b->ends - a->ends) >= 0 ? a : b;
+}
+
+/* The cheapest place within reach of home, the nearest of those that cost nothing; or NULL. */
+static struct flow *place_for(struct bucket *home, uint16_t now)
+{
+	struct flow *best = NULL;
+
+	for (uint32_t i = 0; i < REACH; i++) {
+		for (uint32_t j = 0; j < FLOW_SLOTS; j++)
+			best = cheaper(best, &home[i].flow[j], now);
+		if (best != NULL && price(best, now) <= OVER)
+			break;
+	}
+	return best;
+}
+
+struct flow *flow_add(struct flow_table *t, uint32_t hash, const struct flow_key *key, uint16_t now,
+	struct flow *gone)
+{
+	struct bucket *home = home_of(t, hash);
+	struct flow *f = find(t, hash, key); /* one that is over */
+	uint32_t off;
+
+	*gone = (struct flow){.state = FLOW_FREE};
+	if (f == NULL)
+		f = place_for(home, now);
+	if (f == NULL) {
+		t->count.refused++;
+		return NULL;
+	}
+	if (f->state != FLOW_FREE) {
+		*gone = *f;
+		t->count.displaced += !is_over(f, now);
+		flow_end(t, f);
+	}
+	memcpy(f, key, offsetof(struct flow, backend));
+	f->state = FLOW_NEW;
+	f->ends = now;
+	off = index_of(t, f) - (uint32_t)(home - t->bucket);
+	if (off > 0) {
+		home->away++;
+		home->far = off > home->far ? (uint16_t)off : home->far;
+	}
+	t->count.flows++;
+	t->count.added++;
+	return f;
+}
+
+bool flow_sweep(struct flow_table *t, uint16_t now, uint32_t *buckets, struct flow *gone)
+{
+	while (*buckets > 0) {
+		struct bucket *b = &t->bucket[t->swept];
+
+		for (uint32_t i = 0; i < FLOW_SLOTS; i++) {
+			struct flow *f = &b->flow[i];
+
+			if (f->state == FLOW_FREE || !is_over(f, now))
+				continue;
+			*gone = *f;
+			flow_end(t, f);
+			return true;
+		}
+		t->swept = t->swept + 1 == flow_buckets(t) ? 0 : t->swept + 1;
+		--*buckets;
+	}
+	return false;
+}
+
+uint32_t flow_buckets(const struct flow_table *t)
+{
+	return t->n + REACH - 1;
+}
+
+uint32_t flow_ref(const struct flow_table *t, const struct flow *f)
+{
+	uint32_t at = index_of(t, f);
+
+	return at * FLOW_SLOTS + (uint32_t)(f - t->bucket[at].flow);
+}
+
+struct flow *flow_at(struct flow_table *t, uint32_t ref)
+{
+	return &t->bucket[ref / FLOW_SLOTS].flow[ref % FLOW_SLOTS];
+}
+
+const struct flow_count *flow_count(const struct flow_table *t)
+{
+	return &t->count;
+}

@@ -1,0 +1,53 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* nat: what ICMP errors quote. */
+#include "lb/nat.h"
+
+#define TCP_CSUM_AT 16
+#define UDP_CSUM_AT 6
+
+/* One word of the quotation: the ICMP checksum follows. */
+static void put(be16 *word, be16 value, be16 *csum)
+{
+	*csum = csum_update16(*csum, *word, value);
+	*word = value;
+}
+
+static void put_addr(be32 *word, be32 value, be16 *csum)
+{
+	*csum = csum_update32(*csum, *word, value);
+	*word = value;
+}
+
+/* Where the quoted checksum stands, or NULL: it was cut off, or there is none. */
+static be16 *quoted_csum(struct ip4_hdr *quoted, size_t room)
+{
+	size_t at = quoted->proto == IP4_PROTO_TCP ? TCP_CSUM_AT : UDP_CSUM_AT;
+	be16 *csum = (be16 *)((char *)ip4_hdr_payload(quoted) + at);
+
+	if (room < ip4_hdr_len(quoted) + at + sizeof(*csum))
+		return NULL;
+	return quoted->proto == IP4_PROTO_UDP && *csum == 0 ? NULL : csum;
+}
+
+void nat_quoted(
+	struct ip4_hdr *quoted, size_t room, struct nat_end src, struct nat_end dst, be16 *csum)
+{
+	be16 *port = ip4_hdr_payload(quoted), *l4_csum = quoted_csum(quoted, room);
+	be16 ip_csum = csum_update32(
+		csum_update32(quoted->csum, quoted->src, src.addr), quoted->dst, dst.addr);
+
+	if (l4_csum != NULL) {
+		be16 sum = csum_update32(
+			csum_update32(*l4_csum, quoted->src, src.addr), quoted->dst, dst.addr);
+
+		sum = csum_update16(csum_update16(sum, port[0], src.port), port[1], dst.port);
+		if (quoted->proto == IP4_PROTO_UDP && sum == 0)
+			sum = 0xffff;
+		put(l4_csum, sum, csum);
+	}
+	put(&quoted->csum, ip_csum, csum);
+	put_addr(&quoted->src, src.addr, csum);
+	put_addr(&quoted->dst, dst.addr, csum);
+	put(&port[0], src.port, csum);
+	put(&port[1], dst.port, csum);
+}

@@ -124,13 +124,23 @@ static bool is_elsewhere(const struct net *net, uint32_t addr, uint16_t iface)
 	}
 }
 
+/* A virtual address: one that another instance may have is answered for by who was given it. */
+static bool answers_for(const struct iface *f, uint32_t addr, uint32_t index)
+{
+	return (index & FIB_SERVICE_ARP) != 0 ? iface_link(f, addr) != NULL : iface_owns(f, addr);
+}
+
 /* Whether we speak for the target: it is our address here, or we are its proxy. */
 static bool is_for_us(const struct net *net, const struct arp_hdr *h, uint16_t iface)
 {
 	uint32_t addr = arp_hdr_tpa(h), sender = arp_hdr_spa(h);
 
-	if (fib4_lookup(net->fib, addr) == fib_entry_make(FIB_LOCAL, iface))
+	fib_entry e = fib4_lookup(net->fib, addr);
+
+	if (e == fib_entry_make(FIB_LOCAL, iface))
 		return true;
+	if (fib_entry_kind(e) == FIB_SERVICE)
+		return answers_for(&net->iface[iface], addr, fib_entry_index(e));
 	/* an RFC 5227 probe or announcement is not a question, and a proxy's answer a conflict */
 	return (net->iface[iface].flags & IFACE_PROXY_ARP) != 0 && arp_hdr_op(h) == ARP_REQUEST &&
 	       sender != 0 && sender != addr && is_elsewhere(net, addr, iface);

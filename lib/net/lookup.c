@@ -2,9 +2,9 @@
 /*
  * stage_fib_in, stage_fib_host, stage_fib_out: where a packet goes, by the one FIB.
  *
- * in (aux: destination, its slot prefetched) -> fwd (aux: adjacency) | local | error | park | drop,
- * and tx for a directed broadcast out (aux: destination) -> fwd_out | again (an address of ours) |
- * park | drop
+ * in (aux: destination, its slot prefetched) -> fwd (aux: adjacency) | local | service | error |
+ * park | drop, and tx for a directed broadcast out (aux: destination) -> fwd_out | again (an
+ * address of ours) | park | drop
  */
 #include "net/lookup.h"
 
@@ -17,8 +17,7 @@
 #include "net/stage.h"
 #include "wire/vlan_hdr.h"
 
-/* A member of an ECMP group: one for a flow; fragments have no ports, so they go by addresses. */
-static uint32_t group_member(const struct worker *w, uint32_t index, const struct rte_mbuf *m)
+uint32_t lookup_member(const struct worker *w, uint32_t index, const struct rte_mbuf *m)
 {
 	const struct ip4_hdr *ip = pkt_ip4(m);
 	uint16_t sport = 0, dport = 0;
@@ -66,7 +65,7 @@ uint16_t lookup_egress(const struct worker *w, const struct rte_mbuf *m, uint32_
 	fib_entry e = fib4_lookup(w->net->fib, dst);
 	bool group = fib_entry_kind(e) == FIB_GROUP;
 
-	return iface_of(w->net, e, group ? group_member(w, fib_entry_index(e), m) : 0);
+	return iface_of(w->net, e, group ? lookup_member(w, fib_entry_index(e), m) : 0);
 }
 
 uint16_t lookup_icmp_egress(const struct worker *w, uint32_t dst)
@@ -146,7 +145,10 @@ static void divert_in(struct worker *w, struct rte_mbuf *m, uint32_t dst, fib_en
 		error_put(w, m, ERROR_UNREACHABLE, 0);
 		return;
 	case FIB_SERVICE:
-		drop(w, m, DROP_NO_SERVICE);
+		if (w->lb != NULL)
+			lane_put(&w->service, m, index);
+		else
+			drop(w, m, DROP_NO_SERVICE);
 		return;
 	case FIB_NONE:
 	case FIB_FORWARD:
@@ -175,7 +177,7 @@ void stage_fib_in(struct worker *w)
 				divert_in(w, m, dst, e);
 				continue;
 			}
-			index = group_member(w, index, m);
+			index = lookup_member(w, index, m);
 		}
 		rte_prefetch0(&adj[index]);
 		fwd->pkt[n_fwd] = m;
@@ -216,7 +218,7 @@ static void divert_out(struct worker *w, struct rte_mbuf *m, uint32_t dst, fib_e
 		if (pkt_ip4(m)->proto == IP4_PROTO_ICMP)
 			lane_put(&w->fwd_out, m, group_member_to(w, index, dst));
 		else
-			lane_put(&w->fwd_out, m, group_member(w, index, m));
+			lane_put(&w->fwd_out, m, lookup_member(w, index, m));
 		return;
 	case FIB_LOCAL:
 		if (offload_is_open(m)) /* no device will close it */

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * reasm: datagrams in parts, and stage_reassemble (reasm -> steer | drop).
+ * reasm: datagrams in parts, and stage_reassemble (reasm -> steer | again | drop).
  *
  * Parts are kept sorted and never overlap, so that a datagram is whole when their lengths add up
  * to its end. One that turned out bad stays, empty, until its time is up: its late fragments meet
@@ -11,6 +11,7 @@
 #include "base/numa.h"
 #include "net/chain.h"
 #include "net/error.h"
+#include "net/lookup.h"
 #include "net/net.h"
 #include "net/stage.h"
 
@@ -339,6 +340,11 @@ void stage_reassemble(struct worker *w)
 
 		if (m == NULL)
 			continue;
+		if (lookup_is_service(w->net, ip4_hdr_dst(pkt_ip4(m)))) {
+			m->port &= (uint16_t)~PKT_STEERED; /* whole, it may have another owner */
+			again(w, m);
+			continue;
+		}
 		w->count[COUNT_ip4_delivered]++;
 		lane_put(&w->steer, m, 0);
 	}

@@ -97,6 +97,7 @@ struct rib4 {
 const char *rib4_origin_name(enum rib4_origin origin)
 {
 	static const char *const names[] = {
+		[RIB4_SERVICE] = "service",
 		[RIB4_CONNECTED] = "connected",
 		[RIB4_STATIC] = "static",
 		[RIB4_OPERATOR] = "operator",

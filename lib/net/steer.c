@@ -59,6 +59,11 @@ uint16_t steer_owner(const struct worker *w, const struct rte_mbuf *m)
 	return w->net->owner[hash_of(m) & (OWNER_MAP - 1)];
 }
 
+uint16_t steer_owner_by(const struct worker *w, be32 src, be32 dst, be16 sport, be16 dport)
+{
+	return w->net->owner[hash_flow_wire(src, dst, sport, dport) & (OWNER_MAP - 1)];
+}
+
 /* The NIC has put it here by the same hash and map, so nobody need ask again. */
 static bool is_home(const struct worker *w, const struct rte_mbuf *m)
 {
@@ -70,13 +75,18 @@ static bool is_home(const struct worker *w, const struct rte_mbuf *m)
 	return p != NULL && p->rss_trusted && m->nb_segs == 1 && has_ports(pkt_ip4(m));
 }
 
+uint16_t steer_owner_of(const struct worker *w, const struct rte_mbuf *m)
+{
+	return is_home(w, m) ? w->id : steer_owner(w, m);
+}
+
 void stage_steer(struct worker *w)
 {
 	struct lane *l = &w->steer;
 
 	for (uint32_t i = 0; i < l->n; i++) {
 		struct rte_mbuf *m = l->pkt[i];
-		uint16_t owner = is_home(w, m) ? w->id : steer_owner(w, m);
+		uint16_t owner = steer_owner_of(w, m);
 
 		if (owner != w->id) {
 			handover(w, owner, m);

@@ -5,6 +5,8 @@
  * tcp -> out | punt | drop. A valid segment to one of our addresses that is no reset itself is
  * answered by a reset that its sender will accept.
  */
+#include "net/tcp_reset.h"
+
 #include "net/local.h"
 #include "net/lookup.h"
 #include "net/punt.h"
@@ -43,6 +45,18 @@ static void reset(
 	tcp_hdr_csum_set(tcp, TCP_HDR_LEN, ip->dst, ip->src);
 	w->count[COUNT_tcp_resets_out]++;
 	lane_put(&w->out, m, ip4_hdr_src(ip));
+}
+
+void tcp_reset_answer(struct worker *w, const struct rte_mbuf *m)
+{
+	const struct ip4_hdr *ip = pkt_ip4(m);
+	uint32_t len = ip4_hdr_payload_len(ip);
+	const struct tcp_hdr *tcp = pkt_l4(m);
+
+	if (tcp_hdr_check(tcp, RTE_MIN(len, m->data_len - ETH_HDR_LEN - ip4_hdr_len(ip))) ==
+			TCP_OK &&
+		(tcp->flags & TCP_RST) == 0)
+		reset(w, ip, tcp, len);
 }
 
 /* What becomes of it, DROP_MAX if it is the kernel's. */

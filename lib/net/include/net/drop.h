@@ -48,6 +48,10 @@
 	X(BROADCAST, "directed broadcast, which is off, or a broadcast that nobody takes") \
 	X(MULTICAST, "multicast group that nobody here joined") \
 	X(NO_SERVICE, "service address without a service") \
+	/* balancing */ \
+	X(LB_NO_BACKEND, "no backend of the service takes new flows") \
+	X(LB_BACKEND_GONE, "of a flow whose backend was removed, or drained for long enough") \
+	X(LB_NO_ROUTE, "no route to the flow's backend, or back to its client") \
 	X(TTL_EXCEEDED, "TTL ran out") \
 	X(FRAG_NEEDED, "larger than the next link's MTU with don't-fragment set") \
 	X(AGAIN_FULL, "the ring of packets that take another pass was full") \

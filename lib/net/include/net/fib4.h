@@ -49,6 +49,9 @@ enum fib_kind {
 #define FIB_KIND_MASK  UINT32_C(0xf)
 #define FIB_INDEX_MAX  UINT32_C(0x1fffff)
 
+/* In the index of FIB_SERVICE: ARP is answered for the address, where its network is connected. */
+#define FIB_SERVICE_ARP (UINT32_C(1) << 20)
+
 /* The bits that a look-up returns. */
 #define FIB_VISIBLE (FIB_KIND_MASK << FIB_KIND_SHIFT | FIB_INDEX_MAX)
 

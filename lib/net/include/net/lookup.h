@@ -12,6 +12,11 @@
  * loopback when it would not leave.
  */
 uint16_t lookup_egress(const struct worker *w, const struct rte_mbuf *m, uint32_t dst);
+/*
+ * A member of an ECMP group, as an adjacency: one for a flow; fragments have no ports, so they go
+ * by addresses.
+ */
+uint32_t lookup_member(const struct worker *w, uint32_t index, const struct rte_mbuf *m);
 /* The same for an ICMP message of our own, made or not. */
 uint16_t lookup_icmp_egress(const struct worker *w, uint32_t dst);
 
@@ -19,6 +24,12 @@ uint16_t lookup_icmp_egress(const struct worker *w, uint32_t dst);
 static inline bool lookup_is_ours(const struct net *net, uint32_t addr)
 {
 	return fib_entry_kind(fib4_lookup(net->fib, addr)) == FIB_LOCAL;
+}
+
+/* Whether addr (host order) is a virtual one, of a balancer. */
+static inline bool lookup_is_service(const struct net *net, uint32_t addr)
+{
+	return fib_entry_kind(fib4_lookup(net->fib, addr)) == FIB_SERVICE;
 }
 
 /* Whether dst (host order) is more than one host: multicast, or a broadcast that we can know. */

@@ -25,6 +25,7 @@
 #define OWNER_MAP 64
 
 struct absents;
+struct lb;
 struct port;
 struct punt;
 struct service_table;
@@ -81,6 +82,8 @@ struct net {
 	uint8_t owner[OWNER_MAP]; /* worker that owns hash & (OWNER_MAP - 1) */
 	uint16_t n_workers;
 	struct net_settings set;
+
+	struct lb *lb; /* virtual services; NULL: no balancing. Set before the workers run */
 
 	/* read on the slow path */
 	struct udp_table *_Atomic udp;		/* services by port; control: w, workers: r */

@@ -28,6 +28,7 @@ struct rib4;
 
 /* Whose route it is; the first counts where preference and metric are equal. */
 enum rib4_origin {
+	RIB4_SERVICE,	/* a virtual address, or one of a NAT pool */
 	RIB4_CONNECTED, /* follows from an interface's address */
 	RIB4_STATIC,	/* the configuration's */
 	RIB4_OPERATOR,	/* added by hand */
@@ -35,7 +36,7 @@ enum rib4_origin {
 	RIB4_ORIGINS
 };
 
-/* "connected", "static", "operator", "kernel" */
+/* "service", "connected", "static", "operator", "kernel" */
 const char *rib4_origin_name(enum rib4_origin origin);
 
 enum rib4_state {

@@ -26,11 +26,11 @@ source_fn stage_rx;	/* one receive queue -> rx */
 stage_fn stage_check;	    /* rx -> in | odd */
 stage_fn stage_odd;	    /* odd -> arp | in | local | punt | error | drop */
 stage_fn stage_arp;	    /* arp -> tx | punt | consumed | drop */
-stage_fn stage_fib_in;	    /* in -> fwd | local | error | park | drop */
+stage_fn stage_fib_in;	    /* in -> fwd | local | service | error | park | drop */
 stage_fn stage_fib_host;    /* in -> local | drop: the same of a host that forwards nothing */
 stage_fn stage_forward;	    /* fwd -> tx | frag | error | park */
 stage_fn stage_local;	    /* local -> reasm | steer | hand-over | drop */
-stage_fn stage_reassemble;  /* reasm -> steer | error (timed out) | drop */
+stage_fn stage_reassemble;  /* reasm -> steer | again | error (timed out) | drop */
 stage_fn stage_steer;	    /* steer -> icmp | udp | tcp | punt | error | hand-over */
 stage_fn stage_icmp;	    /* icmp -> out | tcp, datagram (errors) | punt | consumed | drop */
 stage_fn stage_udp;	    /* udp -> out | error | datagram | punt | consumed | drop */
@@ -75,6 +75,18 @@ static __rte_always_inline void stage(
 		return;
 	fn(w);
 	in->n = 0;
+	stage_count(w, id, n, timed);
+}
+
+/* The same of one that takes out some packets of its lane and leaves the others in it. */
+static __rte_always_inline void sieve(
+	struct worker *w, enum stage_id id, const struct lane *in, stage_fn *fn, const bool timed)
+{
+	uint32_t n = in->n;
+
+	if (n == 0)
+		return;
+	fn(w);
 	stage_count(w, id, n, timed);
 }
 

@@ -28,6 +28,7 @@
 #define TX_LANE	   256
 #define FREE_BATCH 64
 
+struct lb_worker;
 struct net;
 struct punt_end;
 struct service_host;
@@ -51,11 +52,13 @@ struct udp_table;
 	X(check, "Ethernet and IPv4 checked") \
 	X(odd, "VLAN tags, groups, options, broken headers") \
 	X(arp, "ARP and RARP") \
+	X(replies, "packets from behind a balancer found: backends' replies, what is masqueraded") \
 	X(fib_in, "routes looked up for received packets") \
 	X(forward, "TTL, checksum and Ethernet header of forwarded packets") \
 	X(local, "packets for this host") \
 	X(reassemble, "fragments for this host") \
 	X(steer, "owner of a packet found") \
+	X(balance, "packets for virtual services, to their backends") \
 	X(icmp, "ICMP for this host") \
 	X(udp, "UDP for this host") \
 	X(datagram, "UDP for sockets of local programs") \
@@ -171,6 +174,7 @@ struct worker {
 	struct lane odd;     /* unused */
 	struct lane arp;     /* unused */
 	struct lane in;	     /* destination, host order */
+	struct lane service; /* index of a virtual address */
 	struct lane fwd;     /* adjacency index */
 	struct lane local;   /* unused */
 	struct lane reasm;   /* unused */
@@ -210,6 +214,9 @@ struct worker {
 	uint16_t ip_id;	  /* identification of the next packet we originate */
 	uint32_t arp_told; /* ARP packets that control was told of since arp_since */
 	ticks arp_since;
+
+	/* balancing; NULL: none */
+	struct lb_worker *lb;
 
 	/* this host, where the pipeline has one */
 	struct tcp *stack; /* NULL: none */

@@ -3,6 +3,7 @@
 #include "app.h"
 
 #include "control.h"
+#include "lb/lb.h"
 #include "loop.h"
 #include "net/kernel.h"
 #include "net/neigh.h"
@@ -75,6 +76,7 @@ static void tick(struct app *app, ticks now)
 	port_link_poll(app->net, now);
 	punt_poll(app->net);
 	service_poll(app->net);
+	lb_tick(app->net, now);
 	if (now - app->load_at >= clock_of_ms(LOAD_MS))
 		take_load(app, now);
 	app->next_tick = now + clock_of_ms(TICK_MS);

@@ -6,6 +6,7 @@
 #include "base/log.h"
 #include "config/conf.h"
 #include "eal.h"
+#include "lb/lb.h"
 #include "net/absent.h"
 #include "net/net.h"
 #include "net/punt.h"
@@ -85,6 +86,17 @@ static void publish_rarp(struct net *net, const struct conf *c, ticks now)
 	rarp_publish(net);
 }
 
+static int build_balancers(struct net *net, const struct conf *c, struct errs *e)
+{
+	return lb_build(net, &c->balancers, e);
+}
+
+static void publish_balancers(struct net *net, const struct conf *c, ticks now)
+{
+	(void)c;
+	lb_publish(net, now);
+}
+
 static int build_services(struct net *net, const struct conf *c, struct errs *e)
 {
 	return service_build(net, &c->services, e);
@@ -124,6 +136,7 @@ static const struct module {
 	{"routes", build_routes, route_abandon, publish_routes, route_retire},
 	{"netlink", build_kernel, kernel_abandon, publish_kernel, NULL},
 	{"rarp", build_rarp, rarp_abandon, publish_rarp, rarp_retire},
+	{"balancers", build_balancers, lb_abandon, publish_balancers, lb_retire},
 	{"services", build_services, service_abandon, publish_services, service_retire},
 };
 #define MODULES (sizeof(modules) / sizeof(modules[0]))

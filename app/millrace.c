@@ -9,6 +9,7 @@
 #include "config/conf.h"
 #include "control.h"
 #include "eal.h"
+#include "lb/lb.h"
 #include "loop.h"
 #include "method.h"
 #include "net/net.h"
@@ -157,6 +158,8 @@ static int run(struct app *app)
 	if (rc == 0)
 		rc = service_attach(app->net, &c->services);
 	if (rc == 0)
+		rc = lb_attach(app->net, &c->balancers);
+	if (rc == 0)
 		rc = socket_service_open(&app->sockets, app->net, &c->system.sockets);
 	if (rc == 0) {
 		app->loop = loop_new(&app->net->bell, app_work, app);
@@ -198,6 +201,7 @@ static void end(struct app *app)
 		socket_service_close(app->sockets);
 		punt_free(app->net);
 		service_detach(app->net);
+		lb_detach(app->net);
 		eal_free_workers(app->net);
 		service_free(app->net); /* packets have referred to its files */
 		net_free(app->net);

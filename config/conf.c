@@ -77,6 +77,9 @@ static void settle(struct conf *c)
 			snprintf(p->vlans[i].name, IFACE_NAME, "%.*s.%u", PORT_NAME_MOST,
 				p->iface.name, p->vlans[i].vlan);
 	}
+	for (uint32_t i = 0; i < c->balancers.n_services; i++)
+		if (c->balancers.services[i].port == 0) /* any */
+			c->balancers.services[i].last_port = UINT16_MAX;
 	for (uint32_t i = 0; i < c->ports.n_loopback; i++)
 		c->ports.loopback[i].depth = 32;
 }

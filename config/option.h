@@ -34,6 +34,7 @@ enum option_type {
 	PREFIX,	  /* an address and, in the byte after it, a length; no bit beyond it */
 	NETWORK,  /* the same for an interface: its own address and the network's length */
 	ENDPOINT, /* an address and, in the two bytes after it, a port */
+	PORTS,	  /* a port and, in the two bytes after it, the last of a range; a word: all */
 	MAP,	  /* section `of`, in the same struct */
 	LIST,	  /* items of section `of` */
 	NAMED, /* the same as a map by the items' first option, or as a list that has it inside */
@@ -84,10 +85,22 @@ struct conf_spot {
 	uint32_t column; /* SPOT_BLOCK: where its items begin, from 0 */
 };
 
+/* --- what tables are written in --- */
+
+/* clang-format off */
+#define AT(type, member) offsetof(type, member), sizeof(((type *)0)->member)
+#define COUNT(type, member) .count = offsetof(type, member)
+#define SECTION(list) .options = list, .n = sizeof(list) / sizeof((list)[0])
+#define WORDS(...) .words = (const struct word[]){__VA_ARGS__, {NULL, 0}}
+#define CHOICE(value) .choice = (value) + 1
+/* clang-format on */
+
 /* The top section: struct conf. */
 extern const struct section conf_section;
 /* Items of the lists that can be added to at run time. */
 extern const struct section conf_route_section, conf_neighbour_section;
+/* Virtual services (balancers.c). */
+extern const struct section conf_balancers_section;
 
 /* Whether it is a list, a map, or a value. */
 static inline bool option_is_scalar(const struct option *o)

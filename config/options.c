@@ -14,14 +14,6 @@
 
 #include <assert.h>
 
-/* clang-format off */
-#define AT(type, member) offsetof(type, member), sizeof(((type *)0)->member)
-#define COUNT(type, member) .count = offsetof(type, member)
-#define SECTION(list) .options = list, .n = sizeof(list) / sizeof((list)[0])
-#define WORDS(...) .words = (const struct word[]){__VA_ARGS__, {NULL, 0}}
-#define CHOICE(value) .choice = (value) + 1
-/* clang-format on */
-
 #define MTU_MIN 68 /* RFC 791: what every link must carry */
 #define MTU_MAX 9600
 #define CPU_MAX 1023
@@ -65,6 +57,15 @@ static const struct option limits[] = {
 	{"socket_buffer", SIZE, AT(struct conf, system.sockets.buffer_bytes), "256K", 2048,
 		64 << 20, .restart = true,
 		.help = "SO_SNDBUF and SO_RCVBUF of a socket that says nothing else."},
+	{"flows", NUMBER, AT(struct conf, balancers.max_flows), "65536", 0, 134217728,
+		.restart = true,
+		.help = "Balanced and masqueraded flows on each worker, 36 bytes each; 0: none "
+			"at all."},
+	{"balanced_services", NUMBER, AT(struct conf, balancers.max_services), "256", 1, 16384,
+		.restart = true,
+		.help = "Virtual services, removed ones whose flows end among them."},
+	{"balanced_backends", NUMBER, AT(struct conf, balancers.max_backends), "2048", 1, 32767,
+		.restart = true, .help = "Their backends in all, removed ones among them, too."},
 	{"mbufs", NUMBER, AT(struct conf, system.limits.mbufs), "16384", 1024, 16777215,
 		.restart = true, .help = "Packet buffers on each NUMA node in use."},
 	{"mbuf_size", NUMBER, AT(struct conf, system.limits.mbuf_size), "2048", 1024, 16384,
@@ -461,6 +462,8 @@ static const struct option top[] = {
 		.help = "Addresses for stations that ask for their own (RFC 903)."},
 	{"services", NAMED, AT(struct conf, services.list), .max = 1024, .of = &service_section,
 		COUNT(struct conf, services.n), .help = "What answers on addresses of ours."},
+	{"balancers", MAP, .of = &conf_balancers_section,
+		.help = "Virtual services: addresses of ours, and the backends that serve them."},
 	{"tcp", MAP, .of = &tcp_section, .help = "TCP of this host."},
 	{"http", MAP, .of = &http_section, .help = "The services of kind http."},
 	{"icmp", MAP, .of = &icmp_section, .help = "What is said about other hosts' packets."},

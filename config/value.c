@@ -127,6 +127,31 @@ static enum value_verdict parse_endpoint(const struct option *o, const char *tex
 	return VALUE_OK;
 }
 
+/* "80", "8000-8010" */
+static enum value_verdict parse_ports(const struct option *o, const char *text, void *base)
+{
+	const struct option number = {
+		.type = NUMBER, .size = sizeof(uint16_t), .min = 1, .max = UINT16_MAX};
+	char first[8];
+	const char *dash = strchr(text, '-');
+	uint16_t ports[2];
+	enum value_verdict v;
+
+	if (dash != NULL && (size_t)(dash - text) >= sizeof(first))
+		return VALUE_FORM;
+	snprintf(first, sizeof(first), "%.*s",
+		dash == NULL ? (int)sizeof(first) - 1 : (int)(dash - text), text);
+	v = parse_number(&number, dash == NULL ? text : first, &ports[0]);
+	ports[1] = ports[0];
+	if (v == VALUE_OK && dash != NULL)
+		v = parse_number(&number, dash + 1, &ports[1]);
+	if (v == VALUE_OK && ports[1] < ports[0])
+		v = VALUE_RANGE;
+	if (v == VALUE_OK)
+		memcpy((char *)base + o->offset, ports, sizeof(ports));
+	return v;
+}
+
 enum value_verdict value_parse(const struct option *o, const char *text, void *base)
 {
 	static const struct word booleans[] = {{"false", 0}, {"true", 1}, {NULL, 0}};
@@ -161,6 +186,8 @@ enum value_verdict value_parse(const struct option *o, const char *text, void *b
 		return parse_prefix(o, text, base);
 	case ENDPOINT:
 		return parse_endpoint(o, text, base);
+	case PORTS:
+		return parse_ports(o, text, base);
 	default:
 		return VALUE_FORM;
 	}
@@ -206,6 +233,13 @@ char *value_text(const struct option *o, const void *base, char text[VALUE_TEXT]
 	case PREFIX:
 	case NETWORK:
 		ip4_prefix_text((struct ip4_prefix){(uint32_t)v, (uint8_t)field[4]}, text);
+		break;
+	case PORTS:
+		memcpy(&port, field + sizeof(port), sizeof(port));
+		if (v == port)
+			snprintf(text, VALUE_TEXT, "%u", port);
+		else
+			snprintf(text, VALUE_TEXT, "%u-%u", (unsigned int)v, port);
 		break;
 	case ENDPOINT:
 		memcpy(&port, field + sizeof(uint32_t), sizeof(port));
@@ -278,6 +312,9 @@ void value_allowed(const struct option *o, FILE *out)
 		break;
 	case ENDPOINT:
 		fputs("address:port as 0.0.0.0:7", out);
+		break;
+	case PORTS:
+		fputs("a port as 80, a range as 8000-8010", out);
 		break;
 	case LIST:
 		list_allowed(o, out);

@@ -11,6 +11,7 @@
  */
 #include "pipelines/appliance.h"
 
+#include "lb/stage.h"
 #include "net/net.h"
 #include "net/stage.h"
 #include "service/service.h"
@@ -25,6 +26,8 @@ static __rte_always_inline uint32_t pass(struct worker *w, const bool timed)
 	if (timed) {
 		w->stamp = w->now = clock_now();
 		service_sync(w);
+		if (w->lb != NULL)
+			lb_time(w);
 	}
 
 	/* sources: each brings at most its budget */
@@ -43,7 +46,10 @@ static __rte_always_inline uint32_t pass(struct worker *w, const bool timed)
 	stage(w, STAGE_check, &w->rx, stage_check, timed);
 	stage(w, STAGE_odd, &w->odd, stage_odd, timed);
 	stage(w, STAGE_arp, &w->arp, stage_arp, timed);
+	if (lb_looks_behind(w))
+		sieve(w, STAGE_replies, &w->in, stage_replies, timed);
 	stage(w, STAGE_fib_in, &w->in, stage_fib_in, timed);
+	stage(w, STAGE_balance, &w->service, stage_balance, timed);
 	stage(w, STAGE_forward, &w->fwd, stage_forward, timed);
 
 	/* packets for this host */

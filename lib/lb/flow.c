@@ -200,7 +200,8 @@ struct flow *flow_add(struct flow_table *t, uint32_t hash, const struct flow_key
 	return f;
 }
 
-bool flow_sweep(struct flow_table *t, uint16_t now, uint32_t *buckets, struct flow *gone)
+bool flow_sweep(struct flow_table *t, uint16_t now, flow_doomed *doomed, const void *arg,
+	uint32_t *buckets, struct flow *gone)
 {
 	while (*buckets > 0) {
 		struct bucket *b = &t->bucket[t->swept];
@@ -208,7 +209,8 @@ bool flow_sweep(struct flow_table *t, uint16_t now, uint32_t *buckets, struct fl
 		for (uint32_t i = 0; i < FLOW_SLOTS; i++) {
 			struct flow *f = &b->flow[i];
 
-			if (f->state == FLOW_FREE || !is_over(f, now))
+			if (f->state == FLOW_FREE ||
+				(!is_over(f, now) && (doomed == NULL || !doomed(f, arg))))
 				continue;
 			*gone = *f;
 			flow_end(t, f);

@@ -239,18 +239,18 @@ static void test_sweeping_takes_out_what_is_over(void **state)
 	(void)state;
 	for (uint32_t i = 0; i < 600; i++)
 		lives(t, i, FLOW_ESTABLISHED, 65530, (uint16_t)(i % 2 == 0 ? 10 : 20));
-	while (flow_sweep(t, 65530, &buckets, &gone))
+	while (flow_sweep(t, 65530, NULL, NULL, &buckets, &gone))
 		n++;
 	assert_int_equal(n, 0);
 	assert_int_equal(buckets, 0);
 	buckets = flow_buckets(t) / 2;
-	while (flow_sweep(t, 4, &buckets, &gone)) {
+	while (flow_sweep(t, 4, NULL, NULL, &buckets, &gone)) {
 		assert_int_equal(gone.backend % 2, 0);
 		sum += gone.backend;
 		n++;
 	}
 	buckets = flow_buckets(t) - flow_buckets(t) / 2;
-	while (flow_sweep(t, 4, &buckets, &gone)) {
+	while (flow_sweep(t, 4, NULL, NULL, &buckets, &gone)) {
 		sum += gone.backend;
 		n++;
 	}

@@ -12,6 +12,7 @@
 
 #include "base/err.h"
 #include "base/log.h"
+#include "lb/conf.h"
 #include "net/kernel.h"
 #include "net/neigh.h"
 #include "net/net.h"
@@ -59,6 +60,7 @@ struct conf {
 	struct kernel_conf kernel;
 	struct rarp_conf rarp;
 	struct services_conf services;
+	struct lb_conf balancers;
 	struct net_settings set;
 	struct conf_memory *memory; /* every list above; conf_free()'s */
 	struct conf_note *notes;    /* where single options stand: conf_at() */

@@ -99,12 +99,16 @@ static inline void flow_touch(struct flow *f, uint16_t now, uint16_t seconds)
 /* Ends a flow at once. */
 void flow_end(struct flow_table *t, struct flow *f);
 
+/* Whether a flow is to end although its time is not over. */
+typedef bool flow_doomed(const struct flow *f, const void *arg);
+
 /*
  * Looks at up to *buckets more of the table, which it counts down, and takes out the first flow
- * that is over: true, and *gone is what it was. False: none in these. Goes round; the whole table
- * has to be looked at once in FLOW_SECONDS.
+ * that is over or doomed (NULL: none is): true, and *gone is what it was. False: none in these.
+ * Goes round; the whole table has to be looked at once in FLOW_SECONDS.
  */
-bool flow_sweep(struct flow_table *t, uint16_t now, uint32_t *buckets, struct flow *gone);
+bool flow_sweep(struct flow_table *t, uint16_t now, flow_doomed *doomed, const void *arg,
+	uint32_t *buckets, struct flow *gone);
 uint32_t flow_buckets(const struct flow_table *t);
 
 /* A flow's place, as a number that stays its own while it lives. */

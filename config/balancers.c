@@ -1,0 +1,85 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* balancers: what may stand in the section of virtual services. As options.c. */
+#include "option.h"
+
+#include "lb/flow.h"
+#include "lb/maglev.h"
+
+#include <assert.h>
+
+/* What PREFIX and PORTS write is the member and the one after it. */
+static_assert(offsetof(struct lb_acl_conf, depth) == offsetof(struct lb_acl_conf, prefix) + 4, "");
+static_assert(
+	offsetof(struct lb_service_conf, last_port) == offsetof(struct lb_service_conf, port) + 2,
+	"");
+
+static const struct option backend[] = {
+	{"address", ADDRESS, AT(struct lb_backend_conf, addr), .required = true,
+		.example = "198.18.1.1", .help = "The backend's."},
+	{"port", NUMBER, AT(struct lb_backend_conf, port), "same", 1, UINT16_MAX,
+		WORDS({"same", 0}), .help = "Its port; same is the one that a client asked for."},
+	{"weight", NUMBER, AT(struct lb_backend_conf, weight), "1", 0, MAGLEV_WEIGHT_MAX,
+		.help = "Its share of new flows beside the others'."},
+	{"state", NUMBER, AT(struct lb_backend_conf, admin), "enabled",
+		WORDS({"enabled", LB_ENABLED}, {"drain", LB_DRAIN},
+			{"maintenance", LB_MAINTENANCE}),
+		.help = "drain: no new flows, and its own go on; maintenance: nor is it checked."},
+};
+static const struct section backend_section = {
+	SECTION(backend), .size = sizeof(struct lb_backend_conf), .placed = true};
+
+static const struct option service[] = {
+	{"name", NAME, AT(struct lb_service_conf, name), .max = LB_NAME - 1, .required = true,
+		.example = "shop", .help = "What it is called in tables."},
+	{"address", ADDRESS, AT(struct lb_service_conf, addr), .required = true,
+		.example = "198.18.0.100",
+		.help = "A virtual one: ARP is answered for it where its network is connected."},
+	{"port", PORTS, AT(struct lb_service_conf, port), .required = true, .example = "80",
+		WORDS({"any", 0}), .help = "A port, a range of ports, or any."},
+	{"protocol", NUMBER, AT(struct lb_service_conf, protocol), "tcp",
+		WORDS({"tcp", LB_TCP}, {"udp", LB_UDP}, {"both", LB_TCP_AND_UDP}),
+		.help = "What is balanced."},
+	{"mode", NUMBER, AT(struct lb_service_conf, mode), "nat", WORDS({"nat", LB_NAT}),
+		.help = "How packets reach a backend."},
+	{"scheduler", NUMBER, AT(struct lb_service_conf, scheduler), "maglev",
+		WORDS({"maglev", LB_MAGLEV}, {"round-robin", LB_ROUND_ROBIN},
+			{"least-connections", LB_LEAST_CONNECTIONS},
+			{"source-hash", LB_SOURCE_HASH}),
+		.help = "Who gets a new flow."},
+	{"flow_table", BOOLEAN, AT(struct lb_service_conf, keep), "true",
+		.help = "Flows are remembered; false: the hash alone, where replies do not pass."},
+	{"table", NUMBER, AT(struct lb_service_conf, table_size), "65537", 2, MAGLEV_SIZE_MAX,
+		.unit = "places", .help = "Of Maglev's table: a prime, a hundred for a backend."},
+	{"backends", LIST, AT(struct lb_service_conf, backends), .max = MAGLEV_BACKENDS,
+		.of = &backend_section, COUNT(struct lb_service_conf, n_backends),
+		.help = "Who serves it."},
+};
+static const struct section service_section = {
+	SECTION(service), .size = sizeof(struct lb_service_conf), .placed = true};
+
+static const struct option timeouts[] = {
+	{"tcp_half_open", TIME, AT(struct conf, balancers.timeouts.tcp_half_open_ms), "30s", 1000,
+		FLOW_SECONDS * 1000, .help = "Until a backend has answered a SYN."},
+	{"tcp_established", TIME, AT(struct conf, balancers.timeouts.tcp_established_ms), "124m",
+		1000, FLOW_SECONDS * 1000, .help = "Without a packet (RFC 5382)."},
+	{"tcp_closing", TIME, AT(struct conf, balancers.timeouts.tcp_closing_ms), "4m", 1000,
+		FLOW_SECONDS * 1000, .help = "When one end has finished."},
+	{"tcp_closed", TIME, AT(struct conf, balancers.timeouts.tcp_closed_ms), "10s", 1000,
+		FLOW_SECONDS * 1000, .help = "When both have, or one has reset it."},
+	{"udp_one_way", TIME, AT(struct conf, balancers.timeouts.udp_one_way_ms), "30s", 1000,
+		FLOW_SECONDS * 1000, .help = "Until a backend has answered."},
+	{"udp", TIME, AT(struct conf, balancers.timeouts.udp_ms), "5m", 1000, FLOW_SECONDS * 1000,
+		.help = "Without a datagram (RFC 4787)."},
+};
+static const struct section timeouts_section = {SECTION(timeouts)};
+
+static const struct option balancers[] = {
+	{"services", NAMED, AT(struct conf, balancers.services), .max = 16384,
+		.of = &service_section, COUNT(struct conf, balancers.n_services),
+		.help = "Each with the name that it is called by."},
+	{"seed", TEXT, AT(struct conf, balancers.seed), "",
+		.help = "Of the hash that chooses backends: the same text at every instance behind "
+			"one router, and nobody else's business."},
+	{"timeouts", MAP, .of = &timeouts_section, .help = "After which flows are over."},
+};
+const struct section conf_balancers_section = {SECTION(balancers)};

@@ -1,0 +1,152 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * stage_balance: packets for virtual services, to their backends.
+ *
+ * service (aux: index of a vip) -> fwd_out | local | reasm | error | hand-over | park | drop.
+ * A burst in three passes: whose flow it is, its bucket on the way; the flow and its backend, the
+ * route on the way; what changes, and out.
+ */
+#include "inner.h"
+#include "net/steer.h"
+
+#define BURST 32
+
+struct ask {
+	struct rte_mbuf *m;
+	struct lb_ends ends;
+	struct flow_key key;
+	uint32_t hash;
+};
+
+/* Ranges are few as a rule: from the first on. */
+uint16_t lb_service_of(
+	const struct lb_match *match, const struct lb_vip *vip, uint8_t proto, be16 port)
+{
+	const struct lb_range *r = &match->range[vip->first];
+	uint16_t number = from_be16(port);
+	uint32_t low = 0, high = vip->n;
+
+	while (high - low > 4) {
+		uint32_t mid = (low + high) / 2;
+		bool before = r[mid].proto < proto || (r[mid].proto == proto && r[mid].hi < number);
+
+		low = before ? mid + 1 : low;
+		high = before ? high : mid + 1;
+	}
+	for (; low < high; low++)
+		if (r[low].proto == proto && number >= r[low].lo && number <= r[low].hi)
+			return r[low].service;
+	return LB_NOBODY;
+}
+
+/* What is not a whole packet of TCP or UDP. Takes m. */
+static void odd(struct worker *w, struct rte_mbuf *m)
+{
+	const struct ip4_hdr *ip = pkt_ip4(m);
+
+	if (ip4_hdr_is_fragment(ip)) {
+		lane_put(&w->local, m, 0);
+	} else if (ip->proto == IP4_PROTO_ICMP) {
+		lane_put(&w->local, m, 0);
+	} else {
+		error_put(w, m, ERROR_PROTOCOL, 0);
+	}
+}
+
+/* Whose flow m is. False: m has gone elsewhere. */
+static inline bool ask(struct worker *w, const struct lb_match *match, struct rte_mbuf *m,
+	uint32_t index, struct ask *a)
+{
+	const struct lb_vip *vip = &match->vip[index];
+	uint16_t owner;
+
+	if (unlikely(!lb_ends_of(m, &a->ends))) {
+		odd(w, m);
+		return false;
+	}
+	if (unlikely(w->net->n_workers > 1) && (owner = steer_owner_of(w, m)) != w->id) {
+		handover(w, owner, m);
+		return false;
+	}
+	a->m = m;
+	a->key = (struct flow_key){.addr = a->ends.ip->src,
+		.port = a->ends.sport,
+		.service_port = a->ends.dport,
+		.service = lb_service_of(match, vip, a->ends.ip->proto, a->ends.dport)};
+	if (unlikely(a->key.service == LB_NOBODY)) {
+		lb_refuse(w, m, DROP_NO_SERVICE);
+		return false;
+	}
+	return true;
+}
+
+/* The flow and the backend of a packet; LB_NOBODY: it has gone elsewhere. */
+static inline uint16_t backend_of(struct worker *w, struct ask *a, struct flow **f)
+{
+	const struct lb *lb = w->net->lb;
+
+	*f = flow_find(w->lb->flows, a->hash, &a->key, w->lb->seconds);
+	if (unlikely(*f == NULL || lb->backend[(*f)->backend].state > LB_BACKEND_OPEN))
+		return lb_start(w, a->m, &a->ends, a->hash, &a->key, f);
+	return (*f)->backend;
+}
+
+/* What changes of a packet on its way to a backend. */
+static inline void towards(const struct lb_backend *b, const struct ask *a, struct lb_edit *e)
+{
+	e->hop = from_be32(b->addr);
+	e->more = 0;
+	e->kind = b->mode == LB_NAT ? LB_EDIT_DST : LB_EDIT_NONE;
+	e->dst = (struct nat_end){b->addr, b->port != 0 ? b->port : a->key.service_port};
+}
+
+static inline void count_in(struct worker *w, uint16_t backend, const struct rte_mbuf *m)
+{
+	struct lb_count *c = &w->lb->backend[backend];
+
+	c->packets_in++;
+	c->bytes_in += rte_pktmbuf_pkt_len(m) - ETH_HDR_LEN;
+}
+
+static void balance(struct worker *w, struct rte_mbuf **pkt, const uint32_t *aux, uint32_t n)
+{
+	const struct lb *lb = w->net->lb;
+	const struct lb_match *match = atomic_load_explicit(&lb->match, memory_order_acquire);
+	struct ask asked[BURST];
+	struct lb_edit edit[BURST];
+	uint32_t n_asked = 0, n_sent = 0;
+
+	for (uint32_t i = 0; i < n; i++) {
+		struct ask *a = &asked[n_asked];
+
+		if (!ask(w, match, pkt[i], aux[i] & ~FIB_SERVICE_ARP, a))
+			continue;
+		a->hash = flow_hash(w->lb->flows, &a->key);
+		flow_prefetch(w->lb->flows, a->hash);
+		n_asked++;
+	}
+	for (uint32_t i = 0; i < n_asked; i++) {
+		struct ask *a = &asked[i];
+		struct flow *f;
+		uint16_t backend = backend_of(w, a, &f);
+
+		if (unlikely(backend == LB_NOBODY))
+			continue;
+		if (f != NULL)
+			lb_track(w, f, &lb->vservice[a->key.service], a->ends.flags, true);
+		towards(&lb->backend[backend], a, &edit[n_sent]);
+		rte_prefetch0(fib4_slot(w->net->fib, edit[n_sent].hop));
+		count_in(w, backend, a->m);
+		asked[n_sent++].m = a->m;
+	}
+	for (uint32_t i = 0; i < n_sent; i++)
+		lb_send(w, asked[i].m, &edit[i]);
+}
+
+void stage_balance(struct worker *w)
+{
+	struct lane *l = &w->service;
+
+	for (uint32_t i = 0; i < l->n; i += BURST)
+		balance(w, l->pkt + i, l->aux + i, RTE_MIN(l->n - i, (uint32_t)BURST));
+}

@@ -1,0 +1,86 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * control: what control knows of services and backends, for lb's own files.
+ *
+ * A plan is a configuration with slots, made by lb_build(); published, it is what is in force.
+ * Members carry what was learnt from one plan to the next.
+ */
+#ifndef LB_CONTROL_H
+#define LB_CONTROL_H
+
+#include "lb/lb.h"
+#include "net/net.h"
+
+#define LB_PROTOS 2 /* a service's slots: of TCP, of UDP */
+
+struct lb_svc {
+	struct lb_service_conf conf; /* its lists are the plan's memory */
+	uint16_t slot[LB_PROTOS];    /* LB_NOBODY: not that protocol */
+	uint16_t vip;
+	struct lb_member *members;	 /* [conf.n_backends] of the plan's */
+	struct lb_pick *pick[LB_PROTOS]; /* built, not published yet */
+};
+
+struct lb_plan {
+	struct lb_conf conf; /* a copy with its own lists */
+	struct lb_svc *services;
+	struct lb_member *members;
+	uint32_t n_members;
+	struct lb_match *match; /* built, not published yet */
+	uint16_t *new_vip;	/* indexes taken for it */
+	uint32_t n_new_vips;
+};
+
+/* Slots that were given up together, until no flow can name them. */
+struct lb_leaving {
+	struct lb_leaving *next;
+	uint32_t need[WORKER_MAX]; /* rounds that each worker has to reach */
+	uint32_t n_services, n_backends;
+	uint16_t *slot; /* the services', then the backends' */
+};
+
+struct lb_control {
+	struct lb_plan *plan; /* in force; NULL before the first */
+	struct lb_plan *next; /* built */
+	struct lb_plan *old;  /* published over, not retired */
+	struct lb_leaving *leaving;
+	bool *service_used; /* by slot */
+	bool *backend_used;
+	struct lb_vip_use {
+		be32 addr; /* 0: free */
+		bool live; /* of the plan in force */
+		bool arp;
+		uint8_t announce; /* gratuitous ARP requests still to send */
+	} * vip;
+	uint32_t n_vips; /* indexes that were ever in use */
+	uint32_t max_vips;
+};
+
+/* --- plan.c --- */
+
+/* A plan for c, with slots: those of the plan in force where they mean the same. -errno. */
+int lb_plan_new(struct net *net, const struct lb_conf *c, struct lb_plan **plan);
+/* One that was not published: gives back what it took that `than` (NULL: nobody) has not. */
+void lb_plan_free(struct net *net, struct lb_plan *p, const struct lb_plan *than);
+/* The memory alone. */
+void lb_plan_end(struct lb_plan *p);
+
+/* --- match.c --- */
+
+/* p->match, by its slots and the indexes of vips. -ENOMEM. */
+int lb_match_new(struct net *net, struct lb_plan *p);
+/* Whether it has bindings. */
+bool lb_match_looks_behind(const struct lb_match *m);
+/* NULL is allowed; takes a void pointer for epoch_defer(). */
+void lb_match_free(void *match);
+
+/* --- pick.c --- */
+
+/* Who gets the service's new flows, of members as they are; i: of which protocol. -ENOMEM. */
+int lb_pick_new(struct net *net, struct lb_svc *s, uint32_t i, struct lb_pick **pick);
+/* Members' effective weights, by health, admin and the service's panic threshold. */
+void lb_weigh(struct lb_svc *s, ticks now);
+/* Writes what workers see of each member, and publishes picks for what has changed. */
+void lb_settle(struct net *net, struct lb_svc *s);
+
+#endif

@@ -1,0 +1,89 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * edit: what changes of a balanced packet, and how it is sent.
+ *
+ * A packet is sent when nothing stands in its way any more: a route, a neighbour that answers, TTL,
+ * MTU. Until then nothing of it is rewritten, so that who parks it, or complains of it to its
+ * sender, has it as it came; a parked packet begins again at fib(in).
+ */
+#ifndef LB_EDIT_H
+#define LB_EDIT_H
+
+#include "lb/nat.h"
+#include "lb/stage.h"
+#include "net/error.h"
+#include "net/lookup.h"
+#include "net/park.h"
+
+enum lb_edit_kind {
+	LB_EDIT_NONE, /* the MAC alone */
+	LB_EDIT_DST,
+	LB_EDIT_SRC,
+	LB_EDIT_BOTH,
+	LB_EDIT_KINDS
+};
+
+struct lb_edit {
+	uint32_t hop; /* host order: where it is routed to */
+	uint8_t kind; /* enum lb_edit_kind */
+	uint8_t more; /* bytes that it grows by */
+	struct nat_end src, dst;
+};
+
+/*
+ * The adjacency by which m goes to e->hop; 0: it went elsewhere (parked, dropped, its sender told).
+ * Takes ownership if it is 0.
+ */
+uint32_t lb_way_odd(struct worker *w, struct rte_mbuf *m, const struct lb_edit *e, fib_entry entry);
+
+/* The same, where one question says that nothing is in the way. */
+static inline uint32_t lb_way(struct worker *w, struct rte_mbuf *m, const struct lb_edit *e)
+{
+	fib_entry entry = fib4_lookup(w->net->fib, e->hop);
+	const struct adj *a = &w->net->adj[fib_entry_index(entry)];
+	const struct ip4_hdr *ip = pkt_ip4(m);
+	int32_t plain;
+
+	if (unlikely(fib_entry_kind(entry) != FIB_FORWARD))
+		return lb_way_odd(w, m, e, entry);
+	plain = __atomic_load_n(&a->plain, __ATOMIC_ACQUIRE);
+	plain = (plain - (int32_t)ip4_hdr_total_len(ip) - e->more) | (ip->ttl - 2);
+	if (unlikely(plain < 0))
+		return lb_way_odd(w, m, e, entry);
+	return fib_entry_index(entry);
+}
+
+/* A fragment that is not the first has no ports: l4 is NULL then. */
+static inline void lb_rewrite(struct ip4_hdr *ip, void *l4, const struct lb_edit *e)
+{
+	switch ((enum lb_edit_kind)e->kind) {
+	case LB_EDIT_BOTH:
+		nat_src(ip, l4, e->src);
+		/* fall through */
+	case LB_EDIT_DST:
+		nat_dst(ip, l4, e->dst);
+		break;
+	case LB_EDIT_SRC:
+		nat_src(ip, l4, e->src);
+		break;
+	case LB_EDIT_NONE:
+	case LB_EDIT_KINDS:
+		break;
+	}
+}
+
+/* Takes ownership. */
+static inline void lb_send(struct worker *w, struct rte_mbuf *m, const struct lb_edit *e)
+{
+	struct ip4_hdr *ip = pkt_ip4(m);
+	uint32_t adj = lb_way(w, m, e);
+
+	if (unlikely(adj == 0))
+		return;
+	ip4_hdr_dec_ttl(ip);
+	lb_rewrite(ip, pkt_l4(m), e);
+	w->count[COUNT_ip4_forwarded]++;
+	lane_put(&w->fwd_out, m, adj);
+}
+
+#endif

@@ -1,0 +1,62 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * lb: virtual services from configuration to workers, and back to who asks how they are.
+ *
+ * Control's alone. What was learnt about a backend (its health, what an operator said, its flows)
+ * outlives every apply that keeps the backend: same service, address and port.
+ */
+#ifndef LB_LB_H
+#define LB_LB_H
+
+#include "base/clock.h"
+#include "lb/conf.h"
+#include "lb/stage.h"
+
+struct net;
+
+/* Each worker gets a table of flows; nothing with max_flows 0. 0 or -ENOMEM. Before the start. */
+int lb_attach(struct net *net, const struct lb_conf *c);
+/* The workers have ended. */
+void lb_detach(struct net *net);
+
+int lb_check(const struct lb_conf *c, struct errs *e);
+int lb_build(struct net *net, const struct lb_conf *c, struct errs *e);
+void lb_abandon(struct net *net);
+void lb_publish(struct net *net, ticks now);
+void lb_retire(struct net *net);
+
+/* Some times a second: slots that may be used again, changed states and weights, shares. */
+void lb_tick(struct net *net, ticks now);
+
+/* --- backends, as control knows them --- */
+
+enum lb_health { LB_HEALTH_UNKNOWN, LB_HEALTH_UP, LB_HEALTH_DOWN };
+
+/* A backend of one service of the configuration. Borrowed, until the next apply. */
+struct lb_member {
+	const struct lb_backend_conf *conf;
+	const struct lb_service_conf *service;
+	enum lb_admin admin; /* the configuration's, or what an operator said since */
+	uint16_t weight;     /* the same */
+	enum lb_health health;
+	uint16_t slot[2];   /* of TCP, of UDP; LB_NOBODY: not that protocol */
+	uint32_t effective; /* weight that it has now; 0: gets no new flows */
+	ticks since;	    /* its health is what it is */
+};
+
+/* Calls fn for each, services in the order of the configuration. */
+void lb_members(struct net *net, void (*fn)(struct lb_member *m, void *arg), void *arg);
+/* NULL: there is none. port 0: the one of that address, if it is the only one. */
+struct lb_member *lb_member_find(
+	struct net *net, const char *service, uint32_t addr, uint16_t port);
+
+/* What checks found, and what an operator wants: in force when the call returns. */
+void lb_set_health(struct net *net, struct lb_member *m, enum lb_health health, ticks now);
+void lb_set_admin(struct net *net, struct lb_member *m, enum lb_admin admin, ticks now);
+void lb_set_weight(struct net *net, struct lb_member *m, uint16_t weight, ticks now);
+
+/* All workers' counts of a slot. */
+struct lb_count lb_backend_count(const struct net *net, uint16_t slot);
+struct lb_count lb_service_count(const struct net *net, uint16_t slot);
+
+#endif

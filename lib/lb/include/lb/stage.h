@@ -1,0 +1,57 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * stage: a worker's balancing: its stages, its flows, what it counts.
+ *
+ * A worker without balancing has no struct lb_worker (w->lb is NULL), and none of this runs.
+ * Everything here is the worker's; control reads counters, each by a single load.
+ */
+#ifndef LB_STAGE_H
+#define LB_STAGE_H
+
+#include "lb/flow.h"
+#include "lb/vservice.h"
+#include "net/net.h"
+#include "net/stage.h"
+
+/* Of one backend, or one service, on one worker. */
+struct lb_count {
+	alignas(64) uint64_t flows;	 /* now, but for closed ones */
+	uint64_t opened;		 /* since the start */
+	uint64_t packets_in, bytes_in;	 /* from clients */
+	uint64_t packets_out, bytes_out; /* from backends, where they pass */
+	uint64_t refused;  /* of a backend: RSTs in answer to SYNs; of a service: new flows */
+	uint64_t answered; /* of a backend: flows that it answered */
+};
+static_assert(sizeof(struct lb_count) == 64, "a backend's counters are one line");
+
+struct lb_bucket; /* tokens */
+
+struct lb_worker {
+	struct flow_table *flows;
+	struct lb_count *backend; /* by slot */
+	struct lb_count *service; /* by slot */
+	uint32_t *turn;		  /* by service slot: whose turn it is */
+	uint16_t seconds;	  /* the flows' time; of the last timed pass */
+	uint32_t sweep_left;	  /* buckets of this round */
+	ticks swept_at;
+	_Atomic uint32_t rounds; /* worker: w, control: r; times that the sweep went round */
+};
+
+/* Flows that are over end; the time. Worker, in timed passes. */
+void lb_time(struct worker *w);
+
+/* Whether stage_replies has anything to look for. */
+static inline bool lb_looks_behind(const struct worker *w)
+{
+	return w->lb != NULL && atomic_load_explicit(&w->net->lb->behind, memory_order_relaxed);
+}
+
+/*
+ * in -> in | fwd_out | error | hand-over | park | drop. Takes out what comes from behind this
+ * instance and has to change before it is routed: replies of backends, flows to masquerade.
+ */
+stage_fn stage_replies;
+/* service (aux: index of a vip) -> fwd_out | local | reasm | error | hand-over | park | drop */
+stage_fn stage_balance;
+
+#endif

@@ -1,0 +1,90 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* inner: what lb's own files share on a worker. */
+#ifndef LB_INNER_H
+#define LB_INNER_H
+
+#include "base/hash.h"
+#include "edit.h"
+#include "net/net.h"
+
+enum {			   /* marks of a flow */
+	LB_REPLIED = 1,	   /* its backend has answered */
+	LB_CLIENT_FIN = 2, /* who has finished */
+	LB_BACKEND_FIN = 4,
+};
+
+/* A packet of TCP or UDP, with its ports at hand. */
+struct lb_ends {
+	const struct ip4_hdr *ip;
+	be16 sport, dport;
+	uint8_t flags; /* of TCP */
+};
+
+/* Reads them; false: a fragment, another protocol, or a header that is not whole at hand. */
+static inline bool lb_ends_of(const struct rte_mbuf *m, struct lb_ends *e)
+{
+	const struct ip4_hdr *ip = pkt_ip4(m);
+	const struct tcp_hdr *tcp = pkt_l4(m);
+	bool is_tcp = ip->proto == IP4_PROTO_TCP;
+	uint32_t need = is_tcp ? TCP_HDR_LEN : UDP_HDR_LEN;
+
+	if (unlikely((!is_tcp && ip->proto != IP4_PROTO_UDP) || ip4_hdr_is_fragment(ip) ||
+		     m->data_len < ETH_HDR_LEN + ip4_hdr_len(ip) + need ||
+		     ip4_hdr_payload_len(ip) < need))
+		return false;
+	e->ip = ip;
+	e->sport = tcp->sport; /* as in TCP, so in UDP */
+	e->dport = tcp->dport;
+	e->flags = is_tcp ? tcp->flags : 0;
+	return true;
+}
+
+/* The service of an address, protocol and port, or LB_NOBODY. */
+uint16_t lb_service_of(
+	const struct lb_match *match, const struct lb_vip *vip, uint8_t proto, be16 port);
+
+/* Maglev's hash of a client's flow: the same at every instance with the same seed. */
+static inline uint32_t lb_hash(
+	const struct lb *lb, be32 client, be16 client_port, const struct lb_vservice *s, be16 port)
+{
+	return hash_secret(lb->seed, (uint64_t)client << 32 | s->addr,
+		(uint64_t)client_port << 24 | (uint32_t)port << 8 | s->proto);
+}
+
+static inline struct lb_pick *lb_pick_of(const struct lb_vservice *s)
+{
+	return atomic_load_explicit(&s->pick, memory_order_acquire);
+}
+
+/* --- flows (track.c) --- */
+
+/*
+ * A packet of the flow: TCP's flags, and from which end it came. What is plain needs a touch and no
+ * more.
+ */
+void lb_track_odd(struct worker *w, struct flow *f, uint8_t flags, bool from_client);
+
+static inline void lb_track(struct worker *w, struct flow *f, const struct lb_vservice *s,
+	uint8_t flags, bool from_client)
+{
+	if (unlikely(f->state != FLOW_ESTABLISHED || (flags & (TCP_SYN | TCP_FIN | TCP_RST)) != 0))
+		lb_track_odd(w, f, flags, from_client);
+	flow_touch(f, w->lb->seconds, s->idle[f->state]);
+}
+
+/* A flow has ended, or was displaced: the books of its backend. */
+void lb_flow_gone(struct worker *w, const struct flow *gone);
+
+/* --- new flows (start.c) --- */
+
+/*
+ * The backend of a packet that belongs to no flow yet: sets *f to a new flow, or to NULL where the
+ * table has no room or the service wants none. LB_NOBODY: the packet has gone elsewhere.
+ */
+uint16_t lb_start(struct worker *w, struct rte_mbuf *m, const struct lb_ends *ends, uint32_t hash,
+	const struct flow_key *key, struct flow **f);
+
+/* The packet's sender is refused as a host would: a reset, or port unreachable. Takes m. */
+void lb_refuse(struct worker *w, struct rte_mbuf *m, enum drop_reason why);
+
+#endif

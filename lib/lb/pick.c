@@ -1,0 +1,204 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* pick: from members' weights and states to who gets new flows. */
+#include "control.h"
+#include "lb/maglev.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+#define PRICE 65536 /* of a flow at a backend of weight 1 */
+#define TURNS 4096  /* round robin: at the most in one round, whatever the weights */
+
+/* Who it is, the same at every instance and after every apply. */
+static uint64_t id_of(const struct lb_member *m)
+{
+	return (uint64_t)m->conf->addr << 16 | m->conf->port;
+}
+
+static bool may_get(const struct lb_member *m, bool panic)
+{
+	return m->admin == LB_ENABLED && m->weight > 0 && (panic || m->health != LB_HEALTH_DOWN);
+}
+
+/* With slow start, the share of its weight that a backend has by now; at least 1. */
+static uint32_t ramped(const struct lb_svc *s, const struct lb_member *m, ticks now)
+{
+	ticks whole = clock_of_ms(s->conf.slow_start_ms), gone = now - m->since;
+
+	if (m->health != LB_HEALTH_UP || m->since == 0 || gone >= whole)
+		return m->weight;
+	return RTE_MAX((uint32_t)(m->weight * (double)gone / (double)whole), 1u);
+}
+
+void lb_weigh(struct lb_svc *s, ticks now)
+{
+	uint64_t all = 0, up = 0;
+	bool panic;
+
+	for (uint32_t i = 0; i < s->conf.n_backends; i++) {
+		const struct lb_member *m = &s->members[i];
+
+		all += may_get(m, true) ? m->weight : 0u;
+		up += may_get(m, false) ? m->weight : 0u;
+	}
+	panic = up * 100 < all * s->conf.panic;
+	for (uint32_t i = 0; i < s->conf.n_backends; i++) {
+		struct lb_member *m = &s->members[i];
+
+		m->effective = !may_get(m, panic) ? 0 : panic ? m->weight : ramped(s, m, now);
+	}
+}
+
+/*
+ * Smooth weighted round robin, whole: each turn goes to who has waited longest for its weight.
+ * Weights are scaled down where a round would be too long.
+ */
+static uint32_t take_turns(const struct lb_pick *p, const uint32_t *weight, uint16_t *turn)
+{
+	int64_t *credit = calloc(p->n + 1, sizeof(*credit));
+	uint64_t sum = 0, rounds, n = 0;
+
+	if (credit == NULL)
+		return 0;
+	for (uint32_t i = 0; i < p->n; i++)
+		sum += weight[i];
+	for (rounds = sum; n < rounds; n++) {
+		uint32_t best = 0;
+
+		for (uint32_t i = 0; i < p->n; i++) {
+			credit[i] += weight[i];
+			best = credit[i] > credit[best] ? i : best;
+		}
+		credit[best] -= (int64_t)sum;
+		turn[n] = p->open[best];
+	}
+	free(credit);
+	return (uint32_t)n;
+}
+
+static uint32_t common_divisor(uint32_t a, uint32_t b)
+{
+	while (b != 0) {
+		uint32_t rest = a % b;
+
+		a = b;
+		b = rest;
+	}
+	return a;
+}
+
+/* Weights in their lowest terms, and so that a round has at most TURNS turns or one for each. */
+static uint32_t reduce(uint32_t *weight, uint32_t n)
+{
+	uint32_t divisor = 0, sum = 0;
+
+	for (uint32_t i = 0; i < n; i++)
+		divisor = common_divisor(divisor, weight[i]);
+	for (uint32_t i = 0; i < n; i++)
+		sum += weight[i] /= divisor;
+	for (; sum > TURNS && sum > n; divisor = 2) {
+		sum = 0;
+		for (uint32_t i = 0; i < n; i++)
+			sum += weight[i] = (weight[i] + 1) / 2;
+	}
+	return sum;
+}
+
+static int fill_places(struct lb_pick *p, const struct lb_svc *s, uint32_t which)
+{
+	struct maglev_backend *b = calloc(s->conf.n_backends + 1, sizeof(*b));
+	int rc;
+
+	if (b == NULL)
+		return -ENOMEM;
+	for (uint32_t i = 0; i < s->conf.n_backends; i++)
+		b[i] = (struct maglev_backend){id_of(&s->members[i]),
+			(uint16_t)(s->members[i].effective > 0 ? s->members[i].effective
+							       : s->members[i].weight),
+			s->members[i].effective > 0};
+	rc = maglev_build(p->place, p->size, b, s->conf.n_backends);
+	for (uint32_t i = 0; rc == 0 && i < p->size; i++)
+		if (p->place[i] != MAGLEV_NONE)
+			p->place[i] = s->members[p->place[i]].slot[which];
+	free(b);
+	return rc;
+}
+
+int lb_pick_new(struct net *net, struct lb_svc *s, uint32_t which, struct lb_pick **pick)
+{
+	uint32_t n = s->conf.n_backends, size = s->conf.table_size, turns = 0;
+	uint32_t *weight = calloc(n + 1, sizeof(*weight));
+	struct lb_pick *p;
+	int rc;
+
+	(void)net;
+	*pick = NULL;
+	if (weight == NULL)
+		return -ENOMEM;
+	for (uint32_t i = 0, open = 0; i < n; i++)
+		if (s->members[i].effective > 0)
+			weight[open++] = s->members[i].effective;
+	for (uint32_t i = 0; i < n; i++)
+		turns += s->members[i].effective > 0;
+	if (turns > 0 && s->conf.scheduler == LB_ROUND_ROBIN)
+		turns = reduce(weight, turns);
+	p = calloc(1, sizeof(*p) + size * sizeof(p->place[0]) + n * sizeof(*p->price) +
+			      (n + turns) * sizeof(*p->open) + sizeof(*p->price));
+	if (p == NULL) {
+		free(weight);
+		return -ENOMEM;
+	}
+	p->size = size;
+	p->price = (uint32_t *)(((uintptr_t)&p->place[size] + 3) & ~(uintptr_t)3);
+	p->open = (uint16_t *)(p->price + n);
+	p->turn = p->open + n;
+	for (uint32_t i = 0; i < n; i++) {
+		if (s->members[i].effective == 0)
+			continue;
+		p->price[p->n] = PRICE / s->members[i].effective;
+		p->open[p->n++] = s->members[i].slot[which];
+	}
+	if (s->conf.scheduler == LB_ROUND_ROBIN && p->n > 0)
+		p->n_turn = take_turns(p, weight, p->turn);
+	free(weight);
+	rc = fill_places(p, s, which);
+	if (rc < 0)
+		free(p);
+	else
+		*pick = p;
+	return rc;
+}
+
+static uint8_t state_of(const struct lb_member *m)
+{
+	return m->effective > 0 ? LB_BACKEND_OPEN : LB_BACKEND_CLOSED;
+}
+
+void lb_settle(struct net *net, struct lb_svc *s)
+{
+	struct lb *lb = net->lb;
+
+	for (uint32_t k = 0; k < LB_PROTOS; k++) {
+		struct lb_vservice *v;
+		struct lb_pick *old, *pick;
+
+		if (s->slot[k] == LB_NOBODY)
+			continue;
+		v = &lb->vservice[s->slot[k]];
+		for (uint32_t i = 0; i < s->conf.n_backends; i++) {
+			struct lb_backend *b = &lb->backend[s->members[i].slot[k]];
+
+			__atomic_store_n(
+				&b->weight, (uint16_t)s->members[i].effective, __ATOMIC_RELAXED);
+			__atomic_store_n(&b->state, state_of(&s->members[i]), __ATOMIC_RELAXED);
+		}
+		pick = s->pick[k];
+		s->pick[k] = NULL;
+		if (pick == NULL && lb_pick_new(net, s, k, &pick) < 0)
+			continue; /* the table of before serves; states count all the same */
+		old = atomic_exchange_explicit(&v->pick, pick, memory_order_acq_rel);
+		if (old != NULL)
+			epoch_defer(net->epoch, free, old);
+	}
+}

@@ -1,0 +1,251 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* plan: a configuration with slots, and what it inherits from the one in force. */
+#include "control.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+static const enum lb_protocol protos[LB_PROTOS] = {LB_TCP, LB_UDP};
+
+/* A copy of a list, NULL if it is empty; *ok turns false without memory. */
+static void *copy_of(const void *list, uint32_t n, size_t size, bool *ok)
+{
+	void *copy = n == 0 ? NULL : malloc(n * size);
+
+	if (copy != NULL)
+		memcpy(copy, list, n * size);
+	*ok &= n == 0 || copy != NULL;
+	return copy;
+}
+
+static bool copy_conf(struct lb_plan *p, const struct lb_conf *c)
+{
+	bool ok = true;
+
+	p->conf = *c;
+	p->conf.pools = copy_of(c->pools, c->n_pools, sizeof(*c->pools), &ok);
+	for (uint32_t i = 0; p->conf.pools != NULL && i < c->n_pools; i++)
+		p->conf.pools[i].addrs =
+			copy_of(c->pools[i].addrs, c->pools[i].n, sizeof(*c->pools[i].addrs), &ok);
+	p->conf.masquerades =
+		copy_of(c->masquerades, c->n_masquerades, sizeof(*c->masquerades), &ok);
+	p->conf.services = NULL; /* each is in its struct lb_svc */
+	p->services = calloc(c->n_services + 1, sizeof(*p->services));
+	if (p->services == NULL)
+		return false;
+	for (uint32_t i = 0; i < c->n_services; i++) {
+		const struct lb_service_conf *from = &c->services[i];
+		struct lb_service_conf *to = &p->services[i].conf;
+
+		*to = *from;
+		to->acl = copy_of(from->acl, from->n_acl, sizeof(*from->acl), &ok);
+		to->backends =
+			copy_of(from->backends, from->n_backends, sizeof(*from->backends), &ok);
+		p->services[i].slot[0] = p->services[i].slot[1] = LB_NOBODY;
+		p->n_members += from->n_backends;
+	}
+	p->members = calloc(p->n_members + 1, sizeof(*p->members));
+	return ok && p->members != NULL;
+}
+
+static uint16_t take(bool *used, uint32_t n)
+{
+	for (uint32_t i = 0; i < n; i++) {
+		if (used[i])
+			continue;
+		used[i] = true;
+		return (uint16_t)i;
+	}
+	return LB_NOBODY;
+}
+
+/* The same service for a client, whatever else has changed. */
+static bool is_same(const struct lb_service_conf *a, const struct lb_service_conf *b)
+{
+	return a->addr == b->addr && (a->port == b->port || strcmp(a->name, b->name) == 0);
+}
+
+static const struct lb_svc *heir_of(
+	const struct lb_plan *before, const struct lb_service_conf *c, uint32_t k)
+{
+	for (uint32_t i = 0; before != NULL && i < before->conf.n_services; i++) {
+		const struct lb_svc *s = &before->services[i];
+
+		if (s->slot[k] != LB_NOBODY && is_same(&s->conf, c))
+			return s;
+	}
+	return NULL;
+}
+
+/* The same backend of the same service, reached in the same way. */
+static const struct lb_member *member_of(const struct lb_svc *s, const struct lb_svc *now,
+	const struct lb_backend_conf *c, uint32_t k)
+{
+	if (s == NULL || s->conf.mode != now->conf.mode || s->slot[k] != now->slot[k])
+		return NULL;
+	for (uint32_t i = 0; i < s->conf.n_backends; i++)
+		if (s->members[i].conf->addr == c->addr && s->members[i].conf->port == c->port)
+			return &s->members[i];
+	return NULL;
+}
+
+/* What was learnt stays; what an operator said stays until the file says something new. */
+static void inherit(struct lb_member *m, const struct lb_member *from)
+{
+	m->health = from->health;
+	m->since = from->since;
+	if (from->conf->admin == m->conf->admin)
+		m->admin = from->admin;
+	if (from->conf->weight == m->conf->weight)
+		m->weight = from->weight;
+}
+
+static int give_slots(struct lb_control *c, const struct lb *lb, struct lb_svc *s)
+{
+	for (uint32_t k = 0; k < LB_PROTOS; k++) {
+		const struct lb_svc *before = heir_of(c->plan, &s->conf, k);
+
+		if ((s->conf.protocol & protos[k]) == 0)
+			continue;
+		s->slot[k] =
+			before != NULL ? before->slot[k] : take(c->service_used, lb->n_vservices);
+		if (s->slot[k] == LB_NOBODY)
+			return -ENOSPC;
+		for (uint32_t i = 0; i < s->conf.n_backends; i++) {
+			struct lb_member *m = &s->members[i];
+			const struct lb_member *from = member_of(before, s, m->conf, k);
+
+			if (from != NULL)
+				inherit(m, from);
+			m->slot[k] = from != NULL ? from->slot[k]
+						  : take(c->backend_used, lb->n_backends);
+			if (m->slot[k] == LB_NOBODY)
+				return -ENOSPC;
+		}
+	}
+	return 0;
+}
+
+/* The index of an address; it stays while a plan has it, and a while after. */
+static int give_vip(struct lb_control *c, struct lb_plan *p, struct lb_svc *s)
+{
+	be32 addr = to_be32(s->conf.addr);
+	uint32_t i, at = c->max_vips;
+
+	for (i = 0; i < c->n_vips && c->vip[i].addr != addr; i++)
+		at = c->vip[i].addr == 0 && at == c->max_vips ? i : at;
+	if (i == c->n_vips) {
+		i = at < c->max_vips ? at : c->n_vips;
+		if (i >= c->max_vips)
+			return -ENOSPC;
+		c->n_vips = RTE_MAX(c->n_vips, i + 1);
+		c->vip[i] = (struct lb_vip_use){.addr = addr};
+		p->new_vip[p->n_new_vips++] = (uint16_t)i;
+	}
+	s->vip = (uint16_t)i;
+	return 0;
+}
+
+int lb_plan_new(struct net *net, const struct lb_conf *c, struct lb_plan **plan)
+{
+	struct lb_control *control = net->lb->control;
+	struct lb_plan *p = calloc(1, sizeof(*p));
+	ticks now = clock_now();
+	int rc = 0;
+
+	if (p == NULL || !copy_conf(p, c) ||
+		(p->new_vip = calloc(c->n_services + 1, sizeof(*p->new_vip))) == NULL)
+		rc = -ENOMEM;
+	for (uint32_t i = 0, at = 0; rc == 0 && i < c->n_services; i++) {
+		struct lb_svc *s = &p->services[i];
+
+		s->members = &p->members[at];
+		at += s->conf.n_backends;
+		for (uint32_t j = 0; j < s->conf.n_backends; j++)
+			s->members[j] = (struct lb_member){.conf = &s->conf.backends[j],
+				.service = &s->conf,
+				.admin = s->conf.backends[j].admin,
+				.weight = s->conf.backends[j].weight,
+				.slot = {LB_NOBODY, LB_NOBODY}};
+		rc = give_slots(control, net->lb, s);
+		rc = rc < 0 ? rc : give_vip(control, p, s);
+		lb_weigh(s, now);
+		for (uint32_t k = 0; rc == 0 && k < LB_PROTOS; k++)
+			if (s->slot[k] != LB_NOBODY)
+				rc = lb_pick_new(net, s, k, &s->pick[k]);
+	}
+	if (rc == 0)
+		rc = lb_match_new(net, p);
+	if (rc < 0 && p != NULL) {
+		lb_plan_free(net, p, control->plan);
+		p = NULL;
+	}
+	*plan = p;
+	return rc;
+}
+
+static bool has_service(const struct lb_plan *p, uint16_t slot)
+{
+	for (uint32_t i = 0; p != NULL && i < p->conf.n_services; i++)
+		if (p->services[i].slot[0] == slot || p->services[i].slot[1] == slot)
+			return true;
+	return false;
+}
+
+static bool has_backend(const struct lb_plan *p, uint16_t slot)
+{
+	for (uint32_t i = 0; p != NULL && i < p->n_members; i++)
+		if (p->members[i].slot[0] == slot || p->members[i].slot[1] == slot)
+			return true;
+	return false;
+}
+
+static void give_back(struct lb_control *c, const struct lb_plan *p, const struct lb_plan *than)
+{
+	for (uint32_t k = 0; k < LB_PROTOS; k++) {
+		for (uint32_t i = 0; p->services != NULL && i < p->conf.n_services; i++) {
+			uint16_t slot = p->services[i].slot[k];
+
+			if (slot != LB_NOBODY && !has_service(than, slot))
+				c->service_used[slot] = false;
+		}
+		for (uint32_t i = 0; p->members != NULL && i < p->n_members; i++) {
+			uint16_t slot =
+				p->members[i].conf == NULL ? LB_NOBODY : p->members[i].slot[k];
+
+			if (slot != LB_NOBODY && !has_backend(than, slot))
+				c->backend_used[slot] = false;
+		}
+	}
+	for (uint32_t i = 0; i < p->n_new_vips; i++)
+		c->vip[p->new_vip[i]].addr = 0;
+}
+
+void lb_plan_end(struct lb_plan *p)
+{
+	for (uint32_t i = 0; p->services != NULL && i < p->conf.n_services; i++) {
+		struct lb_svc *s = &p->services[i];
+
+		free(s->conf.acl);
+		free(s->conf.backends);
+		for (uint32_t k = 0; k < LB_PROTOS; k++)
+			free(s->pick[k]);
+	}
+	for (uint32_t i = 0; p->conf.pools != NULL && i < p->conf.n_pools; i++)
+		free(p->conf.pools[i].addrs);
+	free(p->conf.pools);
+	free(p->conf.masquerades);
+	free(p->services);
+	free(p->members);
+	free(p->new_vip);
+	lb_match_free(p->match);
+	free(p);
+}
+
+void lb_plan_free(struct net *net, struct lb_plan *p, const struct lb_plan *than)
+{
+	if (p->services != NULL)
+		give_back(net->lb->control, p, than);
+	lb_plan_end(p);
+}

@@ -1,0 +1,143 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * start: who gets a new flow.
+ *
+ * The service's list of sources, its scheduler, the flow's place in the table. Where there is no
+ * place, the hash alone chooses, and chooses the same again for the next packet.
+ */
+#include "inner.h"
+#include "lb/maglev.h"
+#include "net/tcp_reset.h"
+
+void lb_refuse(struct worker *w, struct rte_mbuf *m, enum drop_reason why)
+{
+	if (pkt_ip4(m)->proto == IP4_PROTO_UDP && why == DROP_NO_SERVICE) {
+		error_put(w, m, ERROR_PORT, 0);
+		return;
+	}
+	if (pkt_ip4(m)->proto == IP4_PROTO_TCP)
+		tcp_reset_answer(w, m);
+	drop(w, m, why);
+}
+
+static uint16_t by_hash(const struct lb_pick *pick, uint32_t hash)
+{
+	return pick->place[maglev_place(hash, pick->size)];
+}
+
+static uint16_t by_turn(struct worker *w, const struct lb_pick *pick, uint16_t service)
+{
+	uint32_t *turn = &w->lb->turn[service];
+
+	if (pick->n_turn == 0)
+		return LB_NOBODY;
+	if (*turn >= pick->n_turn)
+		*turn = 0;
+	return pick->turn[(*turn)++];
+}
+
+static uint16_t by_load(struct worker *w, const struct lb_pick *pick, uint16_t service)
+{
+	uint64_t least = UINT64_MAX;
+	uint16_t best = LB_NOBODY;
+	uint32_t at = w->lb->turn[service]++;
+
+	for (uint32_t i = 0; i < pick->n; i++) { /* equals take turns */
+		uint32_t j = (at + i) % pick->n;
+		uint64_t load = (w->lb->backend[pick->open[j]].flows + 1) * pick->price[j];
+
+		if (load < least) {
+			least = load;
+			best = pick->open[j];
+		}
+	}
+	return best;
+}
+
+static uint16_t choose(struct worker *w, const struct flow_key *key, const struct lb_pick *pick)
+{
+	const struct lb *lb = w->net->lb;
+	const struct lb_vservice *s = &lb->vservice[key->service];
+
+	switch ((enum lb_scheduler)s->scheduler) {
+	case LB_ROUND_ROBIN:
+		return by_turn(w, pick, key->service);
+	case LB_LEAST_CONNECTIONS:
+		return by_load(w, pick, key->service);
+	case LB_SOURCE_HASH:
+		return by_hash(pick, lb_hash(lb, key->addr, 0, s, 0));
+	case LB_MAGLEV:
+	case LB_SCHEDULERS:
+		break;
+	}
+	return by_hash(pick, lb_hash(lb, key->addr, key->port, s, key->service_port));
+}
+
+/* A place in the table for a flow to a backend, or NULL. */
+static struct flow *place(
+	struct worker *w, const struct flow_key *key, uint32_t hash, uint16_t backend)
+{
+	struct flow gone, *f;
+
+	f = flow_add(w->lb->flows, hash, key, w->lb->seconds, &gone);
+	lb_flow_gone(w, &gone);
+	if (f == NULL)
+		return NULL;
+	f->backend = backend;
+	w->lb->backend[backend].flows++;
+	w->lb->backend[backend].opened++;
+	w->lb->service[key->service].flows++;
+	w->lb->service[key->service].opened++;
+	return f;
+}
+
+/*
+ * A flow whose backend takes no new ones goes on there; one whose backend has gone ends, unless
+ * this packet begins another.
+ */
+static bool goes_on(struct worker *w, struct flow *f, uint8_t proto, uint8_t flags)
+{
+	const struct lb_backend *b = &w->net->lb->backend[f->backend];
+	bool begins = proto == IP4_PROTO_UDP || ((flags & TCP_SYN) && f->state != FLOW_ESTABLISHED);
+
+	return b->state == LB_BACKEND_CLOSED && !begins;
+}
+
+static uint16_t refused(
+	struct worker *w, struct rte_mbuf *m, uint16_t service, enum drop_reason why)
+{
+	w->lb->service[service].refused++;
+	lb_refuse(w, m, why);
+	return LB_NOBODY;
+}
+
+uint16_t lb_start(struct worker *w, struct rte_mbuf *m, const struct lb_ends *ends, uint32_t hash,
+	const struct flow_key *key, struct flow **f)
+{
+	const struct lb *lb = w->net->lb;
+	const struct lb_vservice *s = &lb->vservice[key->service];
+	const struct lb_pick *pick = lb_pick_of(s);
+	uint16_t backend;
+
+	if (*f != NULL) {
+		bool closes = lb->backend[(*f)->backend].state == LB_BACKEND_ENDED &&
+			      s->proto == IP4_PROTO_TCP && (ends->flags & TCP_SYN) == 0;
+
+		if (goes_on(w, *f, s->proto, ends->flags))
+			return (*f)->backend;
+		lb_flow_gone(w, *f);
+		flow_end(w->lb->flows, *f);
+		*f = NULL;
+		if (closes)
+			return refused(w, m, key->service, DROP_LB_BACKEND_GONE);
+	}
+	backend = pick == NULL ? LB_NOBODY : choose(w, key, pick);
+	if (backend == LB_NOBODY)
+		return refused(w, m, key->service, DROP_LB_NO_BACKEND);
+	if (!s->keep || (ends->flags & TCP_RST) != 0)
+		return backend;
+	*f = place(w, key, hash, backend);
+	if (*f == NULL) /* the same for its next packets, whatever the scheduler */
+		backend = by_hash(pick, lb_hash(lb, key->addr, key->port, s, key->service_port));
+	return backend;
+}

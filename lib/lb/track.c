@@ -1,0 +1,101 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* track: what a flow's packets say of its state, and when flows end. */
+#include "inner.h"
+
+static struct lb_count *count_of(struct worker *w, const struct flow *f)
+{
+	return &w->lb->backend[f->backend];
+}
+
+/* Closed flows do not count as their backend's any more. */
+static void set_state(struct worker *w, struct flow *f, enum flow_state state)
+{
+	int64_t more = (f->state == FLOW_CLOSED) - (state == FLOW_CLOSED);
+
+	count_of(w, f)->flows += (uint64_t)more;
+	w->lb->service[f->service].flows += (uint64_t)more;
+	f->state = (uint8_t)state;
+}
+
+/* RFC 9293's states as seen from between; of who has not finished is not asked for the last ACK. */
+static void track_tcp(struct worker *w, struct flow *f, uint8_t flags, bool from_client)
+{
+	if (flags & TCP_RST) {
+		if (f->state == FLOW_NEW && !from_client && (f->marks & LB_REPLIED) == 0)
+			count_of(w, f)->refused++;
+		set_state(w, f, FLOW_CLOSED);
+		return;
+	}
+	if ((flags & TCP_SYN) && from_client && f->state != FLOW_ESTABLISHED) {
+		f->marks &= (uint8_t) ~(LB_REPLIED | LB_CLIENT_FIN | LB_BACKEND_FIN);
+		set_state(w, f, FLOW_NEW);
+		return;
+	}
+	if (flags & TCP_FIN)
+		f->marks |= from_client ? LB_CLIENT_FIN : LB_BACKEND_FIN;
+	if ((f->marks & LB_CLIENT_FIN) && (f->marks & LB_BACKEND_FIN))
+		set_state(w, f, FLOW_CLOSED);
+	else if (f->marks & (LB_CLIENT_FIN | LB_BACKEND_FIN))
+		set_state(w, f, FLOW_CLOSING);
+	else if (f->state == FLOW_NEW && from_client && (f->marks & LB_REPLIED))
+		set_state(w, f, FLOW_ESTABLISHED);
+}
+
+void lb_track_odd(struct worker *w, struct flow *f, uint8_t flags, bool from_client)
+{
+	const struct lb_vservice *s = &w->net->lb->vservice[f->service];
+
+	if (s->proto == IP4_PROTO_TCP)
+		track_tcp(w, f, flags, from_client);
+	else if (f->state == FLOW_NEW && !from_client)
+		set_state(w, f, FLOW_ESTABLISHED);
+	if (!from_client && (f->marks & LB_REPLIED) == 0 && (flags & TCP_RST) == 0) {
+		f->marks |= LB_REPLIED;
+		count_of(w, f)->answered++;
+	}
+}
+
+void lb_flow_gone(struct worker *w, const struct flow *gone)
+{
+	if (gone->state == FLOW_FREE || gone->state == FLOW_CLOSED)
+		return;
+	count_of(w, gone)->flows--;
+	w->lb->service[gone->service].flows--;
+}
+
+/* Its backend's slot, or its service's, is nobody's any more. */
+static bool is_doomed(const struct flow *f, const void *arg)
+{
+	const struct lb *lb = arg;
+
+	return lb->vservice[f->service].kind == LB_SLOT_ENDED ||
+	       lb->backend[f->backend].state == LB_BACKEND_ENDED;
+}
+
+#define ROUND_MS  20000 /* to look at every flow once */
+#define SWEEP_MAX 1024	/* buckets at a time */
+
+void lb_time(struct worker *w)
+{
+	struct lb_worker *b = w->lb;
+	uint32_t all = flow_buckets(b->flows), buckets, due;
+	struct flow gone;
+
+	b->seconds = (uint16_t)(w->now / clock_of_ms(1000));
+	due = (uint32_t)((double)(w->now - b->swept_at) / (double)clock_of_ms(ROUND_MS) * all);
+	due = RTE_MIN(due, (uint32_t)SWEEP_MAX);
+	if (due == 0)
+		return;
+	b->swept_at = w->now;
+	for (uint32_t left = due; left > 0; left -= buckets) {
+		uint32_t n = buckets = RTE_MIN(left, b->sweep_left);
+
+		while (flow_sweep(b->flows, b->seconds, is_doomed, w->net->lb, &n, &gone))
+			lb_flow_gone(w, &gone);
+		b->sweep_left -= buckets;
+		if (b->sweep_left == 0) {
+			b->sweep_left = all;
+			atomic_fetch_add_explicit(&b->rounds, 1, memory_order_release);
+		}
+	}
+}

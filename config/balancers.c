@@ -78,8 +78,8 @@ static const struct option balancers[] = {
 		.of = &service_section, COUNT(struct conf, balancers.n_services),
 		.help = "Each with the name that it is called by."},
 	{"seed", TEXT, AT(struct conf, balancers.seed), "",
-		.help = "Of the hash that chooses backends: the same text at every instance behind "
-			"one router, and nobody else's business."},
+		.help = "Of the hash that chooses backends: secret, and one at all instances "
+			"behind a router."},
 	{"timeouts", MAP, .of = &timeouts_section, .help = "After which flows are over."},
 };
 const struct section conf_balancers_section = {SECTION(balancers)};

@@ -285,7 +285,7 @@ static const struct check_case halves[] = {
 	{"nor of a section that may have been meant",
 		"port:\n" LAN("") "routes: [{prefix: 10.0.0.0/8, via: 198.18.0.1}]\n",
 		"t:1:1: port: unknown, perhaps meant: ports; allowed: system, ports, routes, "
-		"neighbours, rarp, services, tcp, http, icmp, ip4, reassembly\n"},
+		"neighbours, rarp, services, balancers, tcp, http, icmp, ip4, reassembly\n"},
 	{"nor beyond what is YAML",
 		"routes: [{prefix: 10.0.0.0/8, via: 198.18.0.1}]\n"
 		"icmp: {error_rate: many}\n"

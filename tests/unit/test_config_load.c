@@ -12,7 +12,9 @@
 
 #include <unistd.h>
 
-#define TOP  "system, ports, routes, neighbours, rarp, services, tcp, http, icmp, ip4, reassembly"
+#define TOP                                                                                        \
+	"system, ports, routes, neighbours, rarp, services, balancers, tcp, http, icmp, ip4, "     \
+	"reassembly"
 #define PORT "tap, pci, vdev"
 #define LAN  "ports: {lan: {vdev: net_null0"
 
@@ -49,7 +51,7 @@ static const struct text_case syntax[] = {
 		"t:3:2: system: not YAML: did not find expected key while parsing a block "
 		"mapping\n"},
 	{"errors before it are told too", "balancer:\nsystem: ]\n",
-		"t:1:1: balancer: unknown; allowed: " TOP "\n"
+		"t:1:1: balancer: unknown, perhaps meant: balancers; allowed: " TOP "\n"
 		"t:2:9: system: not YAML: did not find expected node content while parsing a "
 		"block node\n"},
 	{"not UTF-8", "system:\n  é: \xff\n",
@@ -88,8 +90,8 @@ static const struct text_case syntax[] = {
 
 /* Keys, kinds of nodes, and how many of what. */
 static const struct text_case structure[] = {
-	{"unknown section", "balancers: {a: [b, {c: d}]}\n",
-		"t:1:1: balancers: unknown; allowed: " TOP "\n"},
+	{"unknown section", "turbines: {a: [b, {c: d}]}\n",
+		"t:1:1: turbines: unknown; allowed: " TOP "\n"},
 	{"perhaps", "sytsem: {}\nroute: []\n",
 		"t:1:1: sytsem: unknown, perhaps meant: system; allowed: " TOP "\n"
 		"t:2:1: route: unknown, perhaps meant: routes; allowed: " TOP "\n"},

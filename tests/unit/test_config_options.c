@@ -158,6 +158,9 @@ static void test_reference(void **state)
 		fail_msg("%s", conf_errors(&e));
 	diff = conf_diff(plain, c);
 	assert_string_equal(diff,
+		"+ balancers.services.shop.address: 198.18.0.100\n"
+		"+ balancers.services.shop.backends[198.18.1.1]: {}\n"
+		"+ balancers.services.shop.port: 80\n"
 		"+ neighbours.static[198.18.0.9]: {port: \"lan\", mac: \"02:00:00:00:00:09\"}\n"
 		"+ ports.lan.addresses: [198.18.0.254/24]\n"
 		"+ ports.lan.tap.iface: \"lan0\"\n"

@@ -11,8 +11,9 @@
 
 void lb_refuse(struct worker *w, struct rte_mbuf *m, enum drop_reason why)
 {
-	if (pkt_ip4(m)->proto == IP4_PROTO_UDP && why == DROP_NO_SERVICE) {
-		error_put(w, m, ERROR_PORT, 0);
+	if (pkt_ip4(m)->proto == IP4_PROTO_UDP &&
+		(why == DROP_NO_SERVICE || why == DROP_LB_NO_BACKEND)) {
+		error_put(w, m, why == DROP_NO_SERVICE ? ERROR_SERVICE : ERROR_BACKEND, 0);
 		return;
 	}
 	if (pkt_ip4(m)->proto == IP4_PROTO_TCP)

@@ -51,14 +51,18 @@ static bool is_forbidden(const struct net *net, const struct rte_mbuf *m)
 
 /*
  * An address of the interface by which m's sender is reached (RFC 1812 4.3.2.4): the one that m was
- * sent to, if it is there. Without any, of the interface that m came by, or the loopback's.
+ * sent to, if it is there. Without any, of the interface that m came by, or the loopback's. What a
+ * virtual host refuses comes from that host: who has connected its socket hears of it.
  */
-static uint32_t own_address(const struct worker *w, const struct rte_mbuf *m)
+static uint32_t own_address(
+	const struct worker *w, const struct rte_mbuf *m, enum error_cause cause)
 {
 	const struct iface *ifaces = w->net->iface;
 	const struct ip4_hdr *ip = pkt_ip4(m);
 	const struct iface *egress = &ifaces[lookup_icmp_egress(w, ip4_hdr_src(ip))];
 
+	if (cause == ERROR_SERVICE || cause == ERROR_BACKEND)
+		return ip4_hdr_dst(ip);
 	for (uint32_t i = 0; i < egress->n_addrs; i++)
 		if (egress->addrs[i].addr == ip4_hdr_dst(ip))
 			return ip4_hdr_dst(ip);
@@ -120,7 +124,7 @@ static void send(struct worker *w, const struct rte_mbuf *m, uint32_t aux, uint3
 static void answer(struct worker *w, const struct rte_mbuf *m, uint32_t aux)
 {
 	const struct net *net = w->net;
-	uint32_t sender = ip4_hdr_src(pkt_ip4(m)), from = own_address(w, m);
+	uint32_t sender = ip4_hdr_src(pkt_ip4(m)), from = own_address(w, m, error_cause(aux));
 
 	if (is_forbidden(net, m) || from == 0)
 		w->count[COUNT_icmp_errors_forbidden]++;

@@ -47,18 +47,21 @@ static void test_causes(void **state)
 		uint8_t type, code;
 		uint32_t rest;
 		enum drop_reason reason;
+		uint32_t from;
 	} causes[] = {
-		{ERROR_TTL, 0, 11, 0, 0, DROP_TTL_EXCEEDED},
-		{ERROR_REASSEMBLY, 0, 11, 1, 0, DROP_REASM_TIMEOUT},
-		{ERROR_NO_ROUTE, 0, 3, 0, 0, DROP_NO_ROUTE},
-		{ERROR_UNREACHABLE, 0, 3, 1, 0, DROP_UNREACHABLE},
-		{ERROR_NEIGHBOUR, 0, 3, 1, 0, DROP_NEIGHBOUR_FAILED},
-		{ERROR_PROTOCOL, 0, 3, 2, 0, DROP_PROTO_UNKNOWN},
-		{ERROR_PORT, 0, 3, 3, 0, DROP_UDP_NO_PORT},
-		{ERROR_FRAG_NEEDED, 1400, 3, 4, 1400, DROP_FRAG_NEEDED},
-		{ERROR_FRAG_NEEDED, 65535, 3, 4, 65535, DROP_FRAG_NEEDED},
-		{ERROR_SOURCE_ROUTE, 0, 3, 5, 0, DROP_IP4_SOURCE_ROUTE},
-		{ERROR_OPTION, 22, 12, 0, 22u << 24, DROP_IP4_OPTION},
+		{ERROR_TTL, 0, 11, 0, 0, DROP_TTL_EXCEEDED, LAN_ADDR},
+		{ERROR_REASSEMBLY, 0, 11, 1, 0, DROP_REASM_TIMEOUT, LAN_ADDR},
+		{ERROR_NO_ROUTE, 0, 3, 0, 0, DROP_NO_ROUTE, LAN_ADDR},
+		{ERROR_UNREACHABLE, 0, 3, 1, 0, DROP_UNREACHABLE, LAN_ADDR},
+		{ERROR_NEIGHBOUR, 0, 3, 1, 0, DROP_NEIGHBOUR_FAILED, LAN_ADDR},
+		{ERROR_PROTOCOL, 0, 3, 2, 0, DROP_PROTO_UNKNOWN, LAN_ADDR},
+		{ERROR_PORT, 0, 3, 3, 0, DROP_UDP_NO_PORT, LAN_ADDR},
+		{ERROR_SERVICE, 0, 3, 3, 0, DROP_NO_SERVICE, FAR_HOST},
+		{ERROR_BACKEND, 0, 3, 3, 0, DROP_LB_NO_BACKEND, FAR_HOST},
+		{ERROR_FRAG_NEEDED, 1400, 3, 4, 1400, DROP_FRAG_NEEDED, LAN_ADDR},
+		{ERROR_FRAG_NEEDED, 65535, 3, 4, 65535, DROP_FRAG_NEEDED, LAN_ADDR},
+		{ERROR_SOURCE_ROUTE, 0, 3, 5, 0, DROP_IP4_SOURCE_ROUTE, LAN_ADDR},
+		{ERROR_OPTION, 22, 12, 0, 22u << 24, DROP_IP4_OPTION, LAN_ADDR},
 	};
 
 	(void)state;
@@ -66,7 +69,7 @@ static void test_causes(void **state)
 		uint32_t len = frame_udp(frame, transit, 1000, 33434, 30);
 
 		run(LAN, len, 0, causes[i].cause, causes[i].value);
-		expect_message(causes[i].type, causes[i].code, causes[i].rest, LAN_ADDR,
+		expect_message(causes[i].type, causes[i].code, causes[i].rest, causes[i].from,
 			len - ETH_HDR_LEN);
 		fake_dropped(w, causes[i].reason);
 		assert_int_equal(w->count[COUNT_icmp_errors_out], 1);

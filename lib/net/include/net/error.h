@@ -20,6 +20,8 @@
 	X(NEIGHBOUR, 3, 1, NEIGHBOUR_FAILED)	/* RFC 1812 3.3.2: ARP fails */ \
 	X(PROTOCOL, 3, 2, PROTO_UNKNOWN) \
 	X(PORT, 3, 3, UDP_NO_PORT) \
+	X(SERVICE, 3, 3, NO_SERVICE)		/* a virtual address has no such port */ \
+	X(BACKEND, 3, 3, LB_NO_BACKEND)		/* nobody serves it now */ \
 	X(FRAG_NEEDED, 3, 4, FRAG_NEEDED)	/* value: next-hop MTU, RFC 1191 */ \
 	X(SOURCE_ROUTE, 3, 5, IP4_SOURCE_ROUTE)	/* RFC 1812 5.2.4.1 */ \
 	X(OPTION, 12, 0, IP4_OPTION)		/* value: octet that is wrong */ \

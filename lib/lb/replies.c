@@ -43,6 +43,15 @@ static void count_out(struct worker *w, uint16_t backend, const struct rte_mbuf 
 	c->bytes_out += rte_pktmbuf_pkt_len(m) - ETH_HDR_LEN;
 }
 
+/*
+ * A reply goes to a client, not to us. What a backend sends to a virtual address is a client's own:
+ * it must not be handed to the worker of a flow that it is no reply of, which would then keep it.
+ */
+static bool is_elsewhere(const struct net *net, uint32_t dst)
+{
+	return !lookup_is_ours(net, dst) && !lookup_is_service(net, dst);
+}
+
 /* A reply of destination NAT, if it is one: true, and it has gone. */
 static bool reply(struct worker *w, const struct lb_match *match, struct rte_mbuf *m)
 {
@@ -55,7 +64,7 @@ static bool reply(struct worker *w, const struct lb_match *match, struct rte_mbu
 	uint16_t owner;
 
 	if (!lb_ends_of(m, &ends) || (b = binding_of(match, &ends)) == NULL ||
-		lookup_is_ours(w->net, ip4_hdr_dst(ends.ip)))
+		!is_elsewhere(w->net, ip4_hdr_dst(ends.ip)))
 		return false;
 	e = (struct lb_edit){.hop = ip4_hdr_dst(ends.ip),
 		.kind = LB_EDIT_SRC,

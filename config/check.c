@@ -5,124 +5,15 @@
  * Gateways, static neighbours and services have to fit the ports' networks and addresses, and
  * what the process was started with does not change while it runs.
  */
+#include "addresses.h"
+#include "check_balancers.h"
 #include "option.h"
 
+#include "lb/lb.h"
 #include "wire/ip4_addr.h"
 
-#include <stdlib.h>
+#include <stdio.h>
 #include <string.h>
-
-/* A network of an interface; none is inside another. */
-struct network {
-	uint32_t first;
-	uint8_t depth;
-	const struct iface_conf *iface;
-};
-
-/* What the ports and the loopback have, each in order of address. */
-struct addresses {
-	struct network *networks;
-	uint32_t n_networks;
-	uint32_t *own;
-	uint32_t n_own;
-};
-
-static int by_first(const void *a, const void *b)
-{
-	const struct network *x = a, *y = b;
-
-	if (x->first != y->first)
-		return x->first < y->first ? -1 : 1;
-	return x->depth - y->depth;
-}
-
-static int by_value(const void *a, const void *b)
-{
-	uint32_t x = *(const uint32_t *)a, y = *(const uint32_t *)b;
-
-	return (x > y) - (x < y);
-}
-
-static void add_iface(struct addresses *a, const struct iface_conf *c)
-{
-	for (uint32_t i = 0; i < c->n_addrs; i++) {
-		const struct addr_conf *x = &c->addrs[i];
-
-		a->own[a->n_own++] = x->addr;
-		a->networks[a->n_networks++] =
-			(struct network){x->addr & ip4_mask(x->depth), x->depth, c};
-	}
-}
-
-/* False: there was no memory. */
-static bool addresses_of(struct addresses *a, const struct ports_conf *c)
-{
-	uint32_t room = c->n_loopback + 1, n = 0;
-
-	for (uint32_t i = 0; i < c->n; i++)
-		room += (c->list[i].n_vlans + 1) * IFACE_ADDRS;
-	*a = (struct addresses){.networks = malloc(room * sizeof(*a->networks)),
-		.own = malloc(room * sizeof(*a->own))};
-	if (a->networks == NULL || a->own == NULL)
-		return false;
-	for (uint32_t i = 0; i < c->n_loopback; i++)
-		a->own[a->n_own++] = c->loopback[i].addr;
-	for (uint32_t i = 0; i < c->n; i++) {
-		add_iface(a, &c->list[i].iface);
-		for (uint32_t j = 0; j < c->list[i].n_vlans; j++)
-			add_iface(a, &c->list[i].vlans[j]);
-	}
-	qsort(a->own, a->n_own, sizeof(*a->own), by_value);
-	qsort(a->networks, a->n_networks, sizeof(*a->networks), by_first);
-	for (uint32_t i = 0; i < a->n_networks; i++) {
-		struct network *wide = n ? &a->networks[n - 1] : NULL;
-
-		if (wide == NULL || (a->networks[i].first & ip4_mask(wide->depth)) != wide->first)
-			a->networks[n++] = a->networks[i];
-	}
-	a->n_networks = n;
-	return true;
-}
-
-static bool is_own(const struct addresses *a, uint32_t addr)
-{
-	return bsearch(&addr, a->own, a->n_own, sizeof(*a->own), by_value) != NULL;
-}
-
-/* The network that an address is a host's of, NULL if there is none. */
-static const struct network *network_of(const struct addresses *a, uint32_t addr)
-{
-	uint32_t low = 0, high = a->n_networks;
-
-	while (low < high) {
-		uint32_t middle = (low + high) / 2;
-
-		if (a->networks[middle].first <= addr)
-			low = middle + 1;
-		else
-			high = middle;
-	}
-	if (low == 0 || (addr & ip4_mask(a->networks[low - 1].depth)) != a->networks[low - 1].first)
-		return NULL;
-	return &a->networks[low - 1];
-}
-
-/* --- what refers to addresses --- */
-
-/* Why packets for a gateway or neighbour cannot be sent, NULL if they can. */
-static const char *why_not_host(const struct addresses *a, uint32_t addr)
-{
-	const struct network *n = network_of(a, addr);
-	uint32_t host = n ? addr & ~ip4_mask(n->depth) : 0;
-
-	if (is_own(a, addr))
-		return "an address of millrace itself";
-	if (n == NULL)
-		return "on no network of any port";
-	if (n->depth < 31 && (host == 0 || host == ~ip4_mask(n->depth)))
-		return "its network's first or broadcast address";
-	return NULL;
-}
 
 static void check_routes(const struct conf *c, const struct addresses *a, struct errs *e)
 {
@@ -132,7 +23,7 @@ static void check_routes(const struct conf *c, const struct addresses *a, struct
 		const struct route_conf *r = &c->routes.list[i];
 
 		for (uint32_t j = 0; r->kind == ROUTE_VIA && j < r->n_via; j++) {
-			const char *why = why_not_host(a, r->via[j]);
+			const char *why = addresses_why_not(a, r->via[j]);
 
 			if (why == NULL)
 				continue;
@@ -164,8 +55,8 @@ static void check_statics(const struct conf *c, const struct addresses *a, struc
 
 	for (uint32_t i = 0; i < c->neighbours.n_static; i++) {
 		const struct neigh_static *s = &c->neighbours.statics[i];
-		const struct network *n = network_of(a, s->addr);
-		const char *why = why_not_host(a, s->addr);
+		const struct network *n = addresses_network(a, s->addr);
+		const char *why = addresses_why_not(a, s->addr);
 
 		ip4_addr_text(s->addr, text);
 		if (!is_iface(&c->ports, s->iface)) {
@@ -188,7 +79,7 @@ static void check_services(const struct conf *c, const struct addresses *a, stru
 	for (uint32_t i = 0; i < c->services.n; i++) {
 		const struct service_conf *s = &c->services.list[i];
 
-		if (s->addr == 0 || is_own(a, s->addr))
+		if (s->addr == 0 || addresses_own(a, s->addr))
 			continue;
 		snprintf(path, sizeof(path), "services.%s.listen", s->name);
 		errs_add(e, s->at, path,
@@ -320,7 +211,7 @@ static void check_restart(const struct section *s, const char *path, const struc
 
 /* Sections that were read as they stand in the file: what spans others is not asked. */
 struct sound {
-	bool system, ports, routes, neighbours, rarp, services;
+	bool system, ports, routes, neighbours, rarp, services, balancers;
 };
 
 /* Whether an error is about a section, or something in it. */
@@ -349,18 +240,19 @@ static void check_references(const struct conf *c, const struct sound *s, struct
 {
 	struct addresses a;
 
-	if (addresses_of(&a, &c->ports)) {
+	if (addresses_new(&a, &c->ports)) {
 		if (s->routes)
 			check_routes(c, &a, e);
 		if (s->neighbours)
 			check_statics(c, &a, e);
 		if (s->services)
 			check_services(c, &a, e);
+		if (s->balancers && s->routes && s->neighbours)
+			check_balancers(c, &a, e);
 	} else {
 		errs_add(e, (struct conf_pos){0}, "file", "no memory to check it");
 	}
-	free(a.networks);
-	free(a.own);
+	addresses_free(&a);
 }
 
 static void check_sound(const struct conf *c, const struct sound *s, struct errs *e)
@@ -375,6 +267,8 @@ static void check_sound(const struct conf *c, const struct sound *s, struct errs
 		rarp_check(&c->rarp, e);
 	if (s->services)
 		service_check(&c->services, e);
+	if (s->balancers && s->system)
+		lb_check(&c->balancers, e);
 	if (s->ports)
 		check_references(c, s, e);
 	if (s->system)
@@ -393,7 +287,7 @@ static void check_sound(const struct conf *c, const struct sound *s, struct errs
 
 void conf_check(const struct conf *c, const struct conf *running, struct errs *e)
 {
-	check_sound(c, &(struct sound){true, true, true, true, true, true}, e);
+	check_sound(c, &(struct sound){true, true, true, true, true, true, true}, e);
 	if (running)
 		check_restart(&conf_section, "", c, running, e);
 	errs_sort(e);
@@ -410,6 +304,7 @@ void conf_check_half(const struct conf *c, struct errs *e, size_t before)
 		.neighbours = is_sound(list, n, "neighbours"),
 		.rarp = is_sound(list, n, "rarp"),
 		.services = is_sound(list, n, "services"),
+		.balancers = is_sound(list, n, "balancers"),
 	};
 
 	check_sound(c, &s, e);

@@ -72,6 +72,12 @@ static bool is_bound(const struct lb_svc *s)
 	return s->conf.mode == LB_NAT;
 }
 
+/* The port that a backend answers from; 0: several. */
+static uint16_t port_of(const struct lb_service_conf *s, const struct lb_backend_conf *b)
+{
+	return b->port != 0 ? b->port : s->port == s->last_port ? s->port : 0;
+}
+
 /* False: no memory. */
 static bool fill_bindings(struct lb_match *m, const struct lb_plan *p)
 {
@@ -93,7 +99,8 @@ static bool fill_bindings(struct lb_match *m, const struct lb_plan *p)
 			for (uint32_t j = 0; s->slot[k] != LB_NOBODY && j < s->conf.n_backends; j++)
 				bind(m, (struct lb_binding){
 						.addr = to_be32(s->members[j].conf->addr),
-						.port = to_be16(s->members[j].conf->port),
+						.port = to_be16(
+							port_of(&s->conf, s->members[j].conf)),
 						.proto = protos[k],
 						.service = s->slot[k],
 						.service_port = to_be16(s->conf.port),

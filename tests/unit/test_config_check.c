@@ -192,6 +192,131 @@ static const struct check_case references[] = {
 		"t:2:26: neighbours.park_each: 64 is more than park_total, 10\n"},
 };
 
+#define BALANCERS PORTS "balancers:\n  services:\n"
+
+static const struct check_case balancers[] = {
+	{"good ones",
+		BALANCERS
+		"    a: {address: 198.18.0.100, port: 80, backends: [{address: 198.18.1.1}]}\n"
+		"    b: {address: 198.18.0.100, port: 443, backends: [{address: 198.18.1.1}, "
+		"{address: 198.18.1.1, port: 8443}, {address: 198.18.1.2, weight: 0}]}\n"
+		"    c: {address: 198.18.0.100, port: 80, protocol: udp, backends: [{address: "
+		"198.18.1.1}]}\n"
+		"    d: {address: 203.0.113.1, port: 1000-2000, backends: [{address: "
+		"198.18.1.3}]}\n",
+		""},
+	{"services that collide",
+		BALANCERS
+		"    a: {address: 198.18.0.100, port: 80-90, protocol: both, backends: [{address: "
+		"198.18.1.1}]}\n"
+		"    b: {address: 198.18.0.100, port: 90, protocol: udp, backends: [{address: "
+		"198.18.1.2}]}\n"
+		"    c: {address: 198.18.0.100, port: any, backends: [{address: 198.18.1.3}]}\n",
+		"t:7:5: balancers.services.b.port: service a, on line 6, has udp port 80-90 at "
+		"198.18.0.100\n"
+		"t:8:5: balancers.services.c.port: service a, on line 6, has tcp port 80-90 at "
+		"198.18.0.100\n"},
+	{"tables, weights, and what has to be remembered",
+		BALANCERS "    a: {address: 198.18.0.100, port: 80, table: 65536, backends: "
+			  "[{address: 198.18.1.1}]}\n"
+			  "    b: {address: 198.18.0.101, port: 80, table: 2, backends: "
+			  "[{address: 198.18.1.2}, {address: 198.18.1.3}, {address: "
+			  "198.18.1.4}]}\n"
+			  "    c: {address: 198.18.0.102, port: 80, backends: [{address: "
+			  "198.18.1.5, weight: 0}]}\n"
+			  "    d: {address: 198.18.0.103, port: 80, backends: []}\n"
+			  "    e: {address: 198.18.0.104, port: 80, flow_table: false, "
+			  "backends: [{address: 198.18.1.6}]}\n",
+		"t:6:5: balancers.services.a.table: 65536 is not prime; a prime up to 8388617 is "
+		"needed, as 65537\n"
+		"t:7:5: balancers.services.b.table: 2 places are fewer than its 3 backends; a "
+		"hundred for each are recommended\n"
+		"t:8:5: balancers.services.c.backends: all have weight 0; at least one with 1 to "
+		"256 is needed (state: drain is for all)\n"
+		"t:9:5: balancers.services.d.backends: none; at least one is needed\n"
+		"t:10:5: balancers.services.e.flow_table: false, but mode nat has to remember "
+		"flows; dsr, ipip and gre need not\n"},
+	{"backends that a reply does not tell apart",
+		BALANCERS "    a: {address: 198.18.0.100, port: 80, backends: [{address: "
+			  "198.18.1.1, port: 8000}]}\n"
+			  "    b: {address: 198.18.0.101, port: 80, backends: [\n"
+			  "{address: 198.18.1.1, port: 8000},\n"
+			  "{address: 198.18.1.2},\n"
+			  "{address: 198.18.1.2, port: 80}]}\n"
+			  "    c: {address: 198.18.0.102, port: 1-9, backends: [\n"
+			  "{address: 198.18.1.3, port: 1},\n"
+			  "{address: 198.18.1.4}]}\n"
+			  "    d: {address: 198.18.0.102, port: 10-19, backends: [\n"
+			  "{address: 198.18.1.4}]}\n",
+		"t:8:1: balancers.services.b.backends[0]: service a, on line 6, has tcp port 8000 "
+		"of 198.18.1.1 as a backend by mode nat, too: a reply would not say whose it is; "
+		"one of them must use full-nat\n"
+		"t:10:1: balancers.services.b.backends[2]: backends[1], on line 9, has this "
+		"address and port; a weight gives it more\n"
+		"t:12:1: balancers.services.c.backends[0].port: 1 for several ports of the "
+		"service: a reply would not say which; same is allowed, or mode full-nat\n"
+		"t:15:1: balancers.services.d.backends[0]: service c, on line 13, has several tcp "
+		"ports of 198.18.1.4 by mode nat, and so has this one; one service with all of "
+		"them, or full-nat\n"},
+	{"more than there is room for",
+		"system: {limits: {flows: 0, balanced_services: 1, balanced_backends: "
+		"1}}\n" BALANCERS "    a: {address: 198.18.0.100, port: 80, backends: "
+		"[{address: 198.18.1.1}]}\n"
+		"    b: {address: 198.18.0.101, port: 80, backends: "
+		"[{address: 198.18.1.2}]}\n",
+		"t:7:5: balancers.services: system.limits.flows is 0: nothing is balanced; with "
+		"services it has to be more\n"
+		"t:7:5: balancers.services: 2 services; system.limits.balanced_services is 1\n"
+		"t:7:5: balancers.services: 2 backends in all; system.limits.balanced_backends is "
+		"1\n"},
+	{"addresses of millrace, of nobody and of services",
+		BALANCERS
+		"    a: {address: 198.18.0.254, port: 80, backends: [{address: 198.18.1.1}]}\n"
+		"    b: {address: 198.18.0.255, port: 80, backends: [\n"
+		"{address: 198.18.1.254},\n"
+		"{address: 198.18.0.102},\n"
+		"{address: 224.0.0.1}]}\n"
+		"    c: {address: 198.18.0.102, port: 80, backends: [{address: 198.18.1.3}]}\n"
+		"routes: [{prefix: 10.0.0.0/8, via: 198.18.0.102}]\n"
+		"neighbours: {static: [{port: lan, address: 198.18.0.102, mac: "
+		"\"02:00:00:00:00:01\"}]}\n",
+		"t:6:5: balancers.services.a.address: 198.18.0.254 is an address of millrace "
+		"itself; one that nobody has is needed\n"
+		"t:7:5: balancers.services.b.address: 198.18.0.255 is its network's first or "
+		"broadcast address; one that nobody has is needed\n"
+		"t:8:1: balancers.services.b.backends[0].address: 198.18.1.254 is an address of "
+		"millrace itself; a host on a port's network, or behind a static route, is needed\n"
+		"t:9:1: balancers.services.b.backends[1].address: 198.18.0.102 is the address of "
+		"service c, on line 11; a host's is needed\n"
+		"t:10:1: balancers.services.b.backends[2].address: 224.0.0.1 is not an address "
+		"that a host may have\n"
+		"t:12:10: routes[0].via: 198.18.0.102 is the address of service c, on line 11; a "
+		"neighbour on a port's network is needed\n"
+		"t:13:23: neighbours.static[0].address: 198.18.0.102 is the address of service c, "
+		"on line 11\n"},
+	{"backends that no route leads to",
+		PORTS "routes:\n"
+		      "- {prefix: 10.0.0.0/8, via: 198.18.1.9}\n"
+		      "- {prefix: 10.1.0.0/16, blackhole: true}\n"
+		      "balancers:\n"
+		      "  services:\n"
+		      "    a: {address: 198.18.0.100, port: 80, backends: [{address: 10.0.0.1},\n"
+		      "{address: 10.1.0.1},\n"
+		      "{address: 11.0.0.1}]}\n",
+		"t:10:1: balancers.services.a.backends[1].address: 10.1.0.1 is where a blackhole "
+		"or unreachable route leads; a host on a port's network, or behind a static route, "
+		"is needed\n"
+		"t:11:1: balancers.services.a.backends[2].address: 11.0.0.1 is on no network of "
+		"any port, and no route leads to it; a host on a port's network, or behind a "
+		"static route, is needed\n"},
+	{"the kernel may know a route",
+		"ports:\n" LAN(", kernel: lan0") "balancers:\n"
+						 "  services:\n"
+						 "    a: {address: 198.18.0.100, port: 80, "
+						 "backends: [{address: 11.0.0.1}]}\n",
+		""},
+};
+
 static const struct check_case changes[] = {
 	{"nothing", "system: {workers: 2, memory: 64M, limits: {routes: 1000}}\n", ""},
 	{"what may change",
@@ -249,6 +374,12 @@ static void test_references(void **state)
 {
 	(void)state;
 	run(references, sizeof(references) / sizeof(references[0]), NULL);
+}
+
+static void test_balancers(void **state)
+{
+	(void)state;
+	run(balancers, sizeof(balancers) / sizeof(balancers[0]), NULL);
 }
 
 /* Errors of single options beside those that span others: of what was read, and no more. */
@@ -330,6 +461,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_ports),
 		cmocka_unit_test(test_references),
+		cmocka_unit_test(test_balancers),
 		cmocka_unit_test(test_halves),
 		cmocka_unit_test(test_changes),
 	};

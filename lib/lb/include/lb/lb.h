@@ -19,6 +19,7 @@ int lb_attach(struct net *net, const struct lb_conf *c);
 /* The workers have ended. */
 void lb_detach(struct net *net);
 
+/* What services and backends show by themselves; 0, or -1 with errors added. */
 int lb_check(const struct lb_conf *c, struct errs *e);
 int lb_build(struct net *net, const struct lb_conf *c, struct errs *e);
 void lb_abandon(struct net *net);

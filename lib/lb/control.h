@@ -29,6 +29,7 @@ struct lb_plan {
 	struct lb_match *match; /* built, not published yet */
 	uint16_t *new_vip;	/* indexes taken for it */
 	uint32_t n_new_vips;
+	uint32_t services_from, backends_from; /* while it is built: lower slots are taken */
 };
 
 /* Slots that were given up together, until no flow can name them. */
@@ -46,6 +47,10 @@ struct lb_control {
 	struct lb_leaving *leaving;
 	bool *service_used; /* by slot */
 	bool *backend_used;
+	bool *service_kept; /* for lb_plan_mark() */
+	bool *backend_kept;
+	struct lb_count *service_base; /* by slot: what it had counted when it was given out */
+	struct lb_count *backend_base;
 	struct lb_vip_use {
 		be32 addr; /* 0: free */
 		bool live; /* of the plan in force */
@@ -62,6 +67,8 @@ struct lb_control {
 int lb_plan_new(struct net *net, const struct lb_conf *c, struct lb_plan **plan);
 /* One that was not published: gives back what it took that `than` (NULL: nobody) has not. */
 void lb_plan_free(struct net *net, struct lb_plan *p, const struct lb_plan *than);
+/* Writes service_kept and backend_kept: whether p (NULL: nobody) has a slot. */
+void lb_plan_mark(const struct lb *lb, const struct lb_plan *p);
 /* The memory alone. */
 void lb_plan_end(struct lb_plan *p);
 

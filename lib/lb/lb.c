@@ -69,8 +69,18 @@ static int control_new(struct lb *lb, const struct lb_conf *c)
 	k->max_vips = c->max_services + LB_POOL_MAX;
 	k->service_used = calloc(lb->n_vservices, sizeof(*k->service_used));
 	k->backend_used = calloc(lb->n_backends, sizeof(*k->backend_used));
+	k->service_kept = calloc(lb->n_vservices, sizeof(*k->service_kept));
+	k->backend_kept = calloc(lb->n_backends, sizeof(*k->backend_kept));
+	k->service_base = aligned_alloc(64, lb->n_vservices * sizeof(*k->service_base));
+	k->backend_base = aligned_alloc(64, lb->n_backends * sizeof(*k->backend_base));
 	k->vip = calloc(k->max_vips, sizeof(*k->vip));
-	return k->service_used == NULL || k->backend_used == NULL || k->vip == NULL ? -ENOMEM : 0;
+	if (k->service_used == NULL || k->backend_used == NULL || k->service_kept == NULL ||
+		k->backend_kept == NULL || k->service_base == NULL || k->backend_base == NULL ||
+		k->vip == NULL)
+		return -ENOMEM;
+	memset(k->service_base, 0, lb->n_vservices * sizeof(*k->service_base));
+	memset(k->backend_base, 0, lb->n_backends * sizeof(*k->backend_base));
+	return 0;
 }
 
 int lb_attach(struct net *net, const struct lb_conf *c)
@@ -118,6 +128,10 @@ static void control_free(struct lb *lb)
 	}
 	free(k->service_used);
 	free(k->backend_used);
+	free(k->service_kept);
+	free(k->backend_kept);
+	free(k->service_base);
+	free(k->backend_base);
 	free(k->vip);
 	free(k);
 }
@@ -227,12 +241,12 @@ static void route_vips(struct net *net, const struct lb_plan *p)
 	struct lb_control *c = net->lb->control;
 
 	for (uint32_t i = 0; i < c->n_vips; i++)
-		c->vip[i].live = false;
+		c->vip[i].live = c->vip[i].arp = false;
 	for (uint32_t i = 0; i < p->conf.n_services; i++) {
 		struct lb_vip_use *v = &c->vip[p->services[i].vip];
 
 		v->live = true;
-		v->arp = !p->services[i].conf.takeover;
+		v->arp |= !p->services[i].conf.takeover;
 	}
 	for (uint32_t i = 0; i < c->n_vips; i++) {
 		uint32_t addr = from_be32(c->vip[i].addr);
@@ -297,19 +311,6 @@ void lb_publish(struct net *net, ticks now)
 
 /* --- what has gone --- */
 
-static bool still_has(const struct lb_plan *p, uint16_t slot, bool backend)
-{
-	for (uint32_t k = 0; k < LB_PROTOS; k++) {
-		for (uint32_t i = 0; !backend && i < p->conf.n_services; i++)
-			if (p->services[i].slot[k] == slot)
-				return true;
-		for (uint32_t i = 0; backend && i < p->n_members; i++)
-			if (p->members[i].slot[k] == slot)
-				return true;
-	}
-	return false;
-}
-
 static void end_service(struct net *net, struct lb_leaving *x, uint16_t slot)
 {
 	struct lb_vservice *v = &net->lb->vservice[slot];
@@ -336,16 +337,17 @@ static void leave(struct net *net, const struct lb_plan *old)
 		log_error("balancers: no memory to give slots back: they are lost");
 		return;
 	}
+	lb_plan_mark(net->lb, c->plan);
 	for (uint32_t k = 0; k < LB_PROTOS; k++)
 		for (uint32_t i = 0; i < old->conf.n_services; i++)
 			if (old->services[i].slot[k] != LB_NOBODY &&
-				!still_has(c->plan, old->services[i].slot[k], false))
+				!c->service_kept[old->services[i].slot[k]])
 				end_service(net, x, old->services[i].slot[k]);
 	for (uint32_t k = 0; k < LB_PROTOS; k++)
 		for (uint32_t i = 0; i < old->n_members; i++) {
 			uint16_t slot = old->members[i].slot[k];
 
-			if (slot == LB_NOBODY || still_has(c->plan, slot, true))
+			if (slot == LB_NOBODY || c->backend_kept[slot])
 				continue;
 			__atomic_store_n(
 				&net->lb->backend[slot].state, LB_BACKEND_ENDED, __ATOMIC_RELEASE);

@@ -76,24 +76,30 @@ void lb_set_weight(struct net *net, struct lb_member *m, uint16_t weight, ticks 
 	settle(net, m, now);
 }
 
-static void add(struct lb_count *sum, const struct lb_count *c)
+static void add(struct lb_count *sum, const struct lb_count *c, int64_t sign)
 {
-	sum->flows += c->flows;
-	sum->opened += c->opened;
-	sum->packets_in += c->packets_in;
-	sum->bytes_in += c->bytes_in;
-	sum->packets_out += c->packets_out;
-	sum->bytes_out += c->bytes_out;
-	sum->refused += c->refused;
-	sum->answered += c->answered;
+	uint64_t times = (uint64_t)sign;
+
+	sum->flows += times * c->flows;
+	sum->opened += times * c->opened;
+	sum->packets_in += times * c->packets_in;
+	sum->bytes_in += times * c->bytes_in;
+	sum->packets_out += times * c->packets_out;
+	sum->bytes_out += times * c->bytes_out;
+	sum->refused += times * c->refused;
+	sum->answered += times * c->answered;
 }
 
+/* Workers count by slot for ever: what one counted before it was given out is another's. */
 struct lb_count lb_backend_count(const struct net *net, uint16_t slot)
 {
 	struct lb_count sum = {0};
 
-	for (uint16_t i = 0; slot != LB_NOBODY && i < net->n_workers; i++)
-		add(&sum, &net->worker[i]->lb->backend[slot]);
+	if (slot == LB_NOBODY)
+		return sum;
+	for (uint16_t i = 0; i < net->n_workers; i++)
+		add(&sum, &net->worker[i]->lb->backend[slot], 1);
+	add(&sum, &net->lb->control->backend_base[slot], -1);
 	return sum;
 }
 
@@ -101,7 +107,10 @@ struct lb_count lb_service_count(const struct net *net, uint16_t slot)
 {
 	struct lb_count sum = {0};
 
-	for (uint16_t i = 0; slot != LB_NOBODY && i < net->n_workers; i++)
-		add(&sum, &net->worker[i]->lb->service[slot]);
+	if (slot == LB_NOBODY)
+		return sum;
+	for (uint16_t i = 0; i < net->n_workers; i++)
+		add(&sum, &net->worker[i]->lb->service[slot], 1);
+	add(&sum, &net->lb->control->service_base[slot], -1);
 	return sum;
 }

@@ -46,47 +46,101 @@ static bool copy_conf(struct lb_plan *p, const struct lb_conf *c)
 		p->n_members += from->n_backends;
 	}
 	p->members = calloc(p->n_members + 1, sizeof(*p->members));
+	for (uint32_t i = 0; p->members != NULL && i < p->n_members; i++)
+		p->members[i].slot[0] = p->members[i].slot[1] = LB_NOBODY;
 	return ok && p->members != NULL;
 }
 
-static uint16_t take(bool *used, uint32_t n)
+/* The first free one; *from: none before it is, since a build gives none back. */
+static uint16_t take(bool *used, uint32_t n, uint32_t *from)
 {
-	for (uint32_t i = 0; i < n; i++) {
-		if (used[i])
+	for (; *from < n; ++*from) {
+		if (used[*from])
 			continue;
-		used[i] = true;
-		return (uint16_t)i;
+		used[*from] = true;
+		return (uint16_t)*from;
 	}
 	return LB_NOBODY;
 }
 
-/* The same service for a client, whatever else has changed. */
-static bool is_same(const struct lb_service_conf *a, const struct lb_service_conf *b)
+static uint16_t take_service(struct net *net, struct lb_plan *p)
 {
-	return a->addr == b->addr && (a->port == b->port || strcmp(a->name, b->name) == 0);
+	struct lb_control *c = net->lb->control;
+	uint16_t slot = take(c->service_used, net->lb->n_vservices, &p->services_from);
+
+	if (slot != LB_NOBODY) {
+		c->service_base[slot] = (struct lb_count){0};
+		c->service_base[slot] = lb_service_count(net, slot);
+	}
+	return slot;
 }
 
-static const struct lb_svc *heir_of(
-	const struct lb_plan *before, const struct lb_service_conf *c, uint32_t k)
+static uint16_t take_backend(struct net *net, struct lb_plan *p)
 {
+	struct lb_control *c = net->lb->control;
+	uint16_t slot = take(c->backend_used, net->lb->n_backends, &p->backends_from);
+
+	if (slot != LB_NOBODY) {
+		c->backend_base[slot] = (struct lb_count){0};
+		c->backend_base[slot] = lb_backend_count(net, slot);
+	}
+	return slot;
+}
+
+/* Where clients find it: of one protocol, nobody else is there. */
+static bool is_at(const struct lb_service_conf *a, const struct lb_service_conf *b)
+{
+	return a->addr == b->addr && a->port == b->port;
+}
+
+static bool is_wanted(const struct lb_plan *p, const struct lb_service_conf *place, uint32_t k)
+{
+	for (uint32_t i = 0; i < p->conf.n_services; i++)
+		if ((p->services[i].conf.protocol & protos[k]) != 0 &&
+			is_at(&p->services[i].conf, place))
+			return true;
+	return false;
+}
+
+/*
+ * Whose slot a service of p takes over: the one's at its place, or else the one's of its name at
+ * another port, if nobody has come to that place. So nobody is the heir of two, nor two of one.
+ */
+static const struct lb_svc *heir_of(const struct lb_plan *before, const struct lb_plan *p,
+	const struct lb_service_conf *c, uint32_t k)
+{
+	const struct lb_svc *named = NULL;
+
 	for (uint32_t i = 0; before != NULL && i < before->conf.n_services; i++) {
 		const struct lb_svc *s = &before->services[i];
 
-		if (s->slot[k] != LB_NOBODY && is_same(&s->conf, c))
+		if (s->slot[k] == LB_NOBODY || s->conf.addr != c->addr)
+			continue;
+		if (is_at(&s->conf, c))
 			return s;
+		if (strcmp(s->conf.name, c->name) == 0)
+			named = s;
 	}
-	return NULL;
+	return named != NULL && !is_wanted(p, &named->conf, k) ? named : NULL;
 }
 
-/* The same backend of the same service, reached in the same way. */
-static const struct lb_member *member_of(const struct lb_svc *s, const struct lb_svc *now,
-	const struct lb_backend_conf *c, uint32_t k)
+/*
+ * The same backend of the same service, reached in the same way. It has its place in the list as
+ * before, as a rule.
+ */
+static const struct lb_member *member_of(
+	const struct lb_svc *s, const struct lb_svc *now, uint32_t place, uint32_t k)
 {
+	const struct lb_backend_conf *c = &now->conf.backends[place];
+
 	if (s == NULL || s->conf.mode != now->conf.mode || s->slot[k] != now->slot[k])
 		return NULL;
-	for (uint32_t i = 0; i < s->conf.n_backends; i++)
-		if (s->members[i].conf->addr == c->addr && s->members[i].conf->port == c->port)
-			return &s->members[i];
+	for (uint32_t i = 0; i < s->conf.n_backends; i++) {
+		const struct lb_member *m = &s->members[(place + i) % s->conf.n_backends];
+
+		if (m->conf->addr == c->addr && m->conf->port == c->port)
+			return m;
+	}
 	return NULL;
 }
 
@@ -101,25 +155,23 @@ static void inherit(struct lb_member *m, const struct lb_member *from)
 		m->weight = from->weight;
 }
 
-static int give_slots(struct lb_control *c, const struct lb *lb, struct lb_svc *s)
+static int give_slots(struct net *net, struct lb_plan *p, struct lb_svc *s)
 {
 	for (uint32_t k = 0; k < LB_PROTOS; k++) {
-		const struct lb_svc *before = heir_of(c->plan, &s->conf, k);
+		const struct lb_svc *before = heir_of(net->lb->control->plan, p, &s->conf, k);
 
 		if ((s->conf.protocol & protos[k]) == 0)
 			continue;
-		s->slot[k] =
-			before != NULL ? before->slot[k] : take(c->service_used, lb->n_vservices);
+		s->slot[k] = before != NULL ? before->slot[k] : take_service(net, p);
 		if (s->slot[k] == LB_NOBODY)
 			return -ENOSPC;
 		for (uint32_t i = 0; i < s->conf.n_backends; i++) {
 			struct lb_member *m = &s->members[i];
-			const struct lb_member *from = member_of(before, s, m->conf, k);
+			const struct lb_member *from = member_of(before, s, i, k);
 
 			if (from != NULL)
 				inherit(m, from);
-			m->slot[k] = from != NULL ? from->slot[k]
-						  : take(c->backend_used, lb->n_backends);
+			m->slot[k] = from != NULL ? from->slot[k] : take_backend(net, p);
 			if (m->slot[k] == LB_NOBODY)
 				return -ENOSPC;
 		}
@@ -168,7 +220,7 @@ int lb_plan_new(struct net *net, const struct lb_conf *c, struct lb_plan **plan)
 				.admin = s->conf.backends[j].admin,
 				.weight = s->conf.backends[j].weight,
 				.slot = {LB_NOBODY, LB_NOBODY}};
-		rc = give_slots(control, net->lb, s);
+		rc = give_slots(net, p, s);
 		rc = rc < 0 ? rc : give_vip(control, p, s);
 		lb_weigh(s, now);
 		for (uint32_t k = 0; rc == 0 && k < LB_PROTOS; k++)
@@ -185,36 +237,35 @@ int lb_plan_new(struct net *net, const struct lb_conf *c, struct lb_plan **plan)
 	return rc;
 }
 
-static bool has_service(const struct lb_plan *p, uint16_t slot)
+void lb_plan_mark(const struct lb *lb, const struct lb_plan *p)
 {
-	for (uint32_t i = 0; p != NULL && i < p->conf.n_services; i++)
-		if (p->services[i].slot[0] == slot || p->services[i].slot[1] == slot)
-			return true;
-	return false;
+	struct lb_control *c = lb->control;
+
+	memset(c->service_kept, 0, lb->n_vservices * sizeof(*c->service_kept));
+	memset(c->backend_kept, 0, lb->n_backends * sizeof(*c->backend_kept));
+	for (uint32_t k = 0; p != NULL && k < LB_PROTOS; k++) {
+		for (uint32_t i = 0; i < p->conf.n_services; i++)
+			if (p->services[i].slot[k] != LB_NOBODY)
+				c->service_kept[p->services[i].slot[k]] = true;
+		for (uint32_t i = 0; i < p->n_members; i++)
+			if (p->members[i].slot[k] != LB_NOBODY)
+				c->backend_kept[p->members[i].slot[k]] = true;
+	}
 }
 
-static bool has_backend(const struct lb_plan *p, uint16_t slot)
-{
-	for (uint32_t i = 0; p != NULL && i < p->n_members; i++)
-		if (p->members[i].slot[0] == slot || p->members[i].slot[1] == slot)
-			return true;
-	return false;
-}
-
-static void give_back(struct lb_control *c, const struct lb_plan *p, const struct lb_plan *than)
+static void give_back(struct lb_control *c, const struct lb_plan *p)
 {
 	for (uint32_t k = 0; k < LB_PROTOS; k++) {
-		for (uint32_t i = 0; p->services != NULL && i < p->conf.n_services; i++) {
+		for (uint32_t i = 0; i < p->conf.n_services; i++) {
 			uint16_t slot = p->services[i].slot[k];
 
-			if (slot != LB_NOBODY && !has_service(than, slot))
+			if (slot != LB_NOBODY && !c->service_kept[slot])
 				c->service_used[slot] = false;
 		}
 		for (uint32_t i = 0; p->members != NULL && i < p->n_members; i++) {
-			uint16_t slot =
-				p->members[i].conf == NULL ? LB_NOBODY : p->members[i].slot[k];
+			uint16_t slot = p->members[i].slot[k];
 
-			if (slot != LB_NOBODY && !has_backend(than, slot))
+			if (slot != LB_NOBODY && !c->backend_kept[slot])
 				c->backend_used[slot] = false;
 		}
 	}
@@ -245,7 +296,9 @@ void lb_plan_end(struct lb_plan *p)
 
 void lb_plan_free(struct net *net, struct lb_plan *p, const struct lb_plan *than)
 {
-	if (p->services != NULL)
-		give_back(net->lb->control, p, than);
+	if (p->services != NULL) {
+		lb_plan_mark(net->lb, than);
+		give_back(net->lb->control, p);
+	}
 	lb_plan_end(p);
 }

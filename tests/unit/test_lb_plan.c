@@ -1,0 +1,412 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* Applies: what keeps its slot and what it has learnt, what is given up and when it comes back. */
+#include "inner.h"
+#include "lb_bed.h"
+
+#define VIP(n)	   FAKE_ADDR(198, 18, 0, 100 + (n))
+#define BACKEND(n) FAKE_ADDR(198, 19, 0, 1 + (n))
+
+static struct lb_bed_conf conf;
+static struct worker *w;
+
+static int set_up(void **state)
+{
+	(void)state;
+	if (eal_for_tests(128) < 0)
+		return -1;
+	lb_bed_clear(&conf);
+	w = lb_bed_new(2, &conf);
+	return 0;
+}
+
+static int tear_down(void **state)
+{
+	(void)state;
+	lb_bed_end(w);
+	return 0;
+}
+
+static void apply(void)
+{
+	assert_int_equal(lb_bed_apply(w->net, &conf), 0);
+}
+
+static const struct lb_svc *service(const char *name)
+{
+	const struct lb_plan *p = w->net->lb->control->plan;
+
+	for (uint32_t i = 0; i < p->conf.n_services; i++)
+		if (strcmp(p->services[i].conf.name, name) == 0)
+			return &p->services[i];
+	fail_msg("no service %s", name);
+	return NULL;
+}
+
+static uint16_t backend_slot(const char *name, uint32_t addr)
+{
+	const struct lb_member *m = lb_member_find(w->net, name, addr, 0);
+
+	return m == NULL ? LB_NOBODY : m->slot[0];
+}
+
+static uint32_t used(const bool *slot, uint32_t n)
+{
+	uint32_t sum = 0;
+
+	for (uint32_t i = 0; i < n; i++)
+		sum += slot[i];
+	return sum;
+}
+
+static void expect_used(uint32_t services, uint32_t backends)
+{
+	const struct lb *lb = w->net->lb;
+
+	assert_int_equal(used(lb->control->service_used, lb->n_vservices), services);
+	assert_int_equal(used(lb->control->backend_used, lb->n_backends), backends);
+}
+
+/* Two rounds of every worker, and a while. */
+static void rounds(void)
+{
+	lb_bed_wait(w->net, 62000);
+	assert_null(w->net->lb->control->leaving);
+}
+
+static void nothing(void)
+{
+	lb_bed_clear(&conf);
+	apply();
+	rounds();
+	expect_used(0, 0);
+}
+
+static void two_services(void)
+{
+	struct lb_service_conf *s;
+
+	lb_bed_clear(&conf);
+	s = lb_bed_service(&conf, "a", VIP(0), 80, LB_TCP);
+	lb_bed_backend(s, BACKEND(0), 0, 1);
+	lb_bed_backend(s, BACKEND(1), 0, 1);
+	s = lb_bed_service(&conf, "b", VIP(0), 443, LB_TCP);
+	lb_bed_backend(s, BACKEND(0), 0, 1);
+}
+
+static void test_slots_stay(void **state)
+{
+	uint16_t a, b, first;
+
+	(void)state;
+	two_services();
+	apply();
+	expect_used(2, 3);
+	a = service("a")->slot[0];
+	b = service("b")->slot[0];
+	first = backend_slot("a", BACKEND(0));
+	assert_int_not_equal(a, b);
+	assert_int_not_equal(first, backend_slot("b", BACKEND(0)));
+	for (int i = 0; i < 5; i++) {
+		apply();
+		expect_used(2, 3);
+		assert_int_equal(service("a")->slot[0], a);
+		assert_int_equal(service("b")->slot[0], b);
+		assert_int_equal(backend_slot("a", BACKEND(0)), first);
+	}
+	nothing();
+}
+
+/* Names or ports change, and who keeps one of them keeps its slot; nobody shares one. */
+static void test_identity(void **state)
+{
+	static const struct {
+		const char *name[2];
+		uint16_t port[2];
+		int was[2]; /* whose slot each has now; -1: a new one */
+	} cases[] = {
+		{{"a", "b"}, {80, 443}, {0, 1}},
+		{{"b", "a"}, {443, 80}, {1, 0}},
+		{{"c", "d"}, {80, 443}, {0, 1}},    /* other names */
+		{{"a", "b"}, {8080, 8443}, {0, 1}}, /* other ports */
+		{{"b", "a"}, {80, 443}, {0, 1}},    /* names are exchanged: clients see ports */
+		{{"c", "a"}, {80, 8080}, {0, -1}},  /* a's port has gone to c */
+		{{"a", "c"}, {8080, 80}, {-1, 0}},
+		{{"a", "b"}, {443, 80}, {1, 0}},
+		{{"a", "c"}, {443, 8080}, {1, -1}},
+	};
+
+	(void)state;
+	for (size_t i = 0; i < RTE_DIM(cases); i++) {
+		uint16_t slot[2];
+
+		two_services();
+		apply();
+		slot[0] = service("a")->slot[0];
+		slot[1] = service("b")->slot[0];
+		lb_bed_clear(&conf);
+		for (int k = 0; k < 2; k++)
+			lb_bed_backend(lb_bed_service(&conf, cases[i].name[k], VIP(0),
+					       cases[i].port[k], LB_TCP),
+				BACKEND(0), 0, 1);
+		apply();
+		for (int k = 0; k < 2; k++) {
+			uint16_t now = service(cases[i].name[k])->slot[0];
+			int was = now == slot[0] ? 0 : now == slot[1] ? 1 : -1;
+
+			if (was != cases[i].was[k])
+				fail_msg("case %zu: service %d has the slot of %d", i, k, was);
+		}
+		nothing();
+	}
+}
+
+/* Given up at an apply, nobody's until every worker has gone round twice. */
+static void test_slots_come_back(void **state)
+{
+	uint16_t gone;
+
+	(void)state;
+	two_services();
+	apply();
+	gone = backend_slot("a", BACKEND(1));
+	conf.service[0].n_backends = 1;
+	apply();
+	assert_int_equal(w->net->lb->backend[gone].state, LB_BACKEND_ENDED);
+	expect_used(2, 3);
+	for (int i = 0; i < 240 && w->net->lb->control->leaving != NULL; i++) {
+		/* one worker stands still: nothing comes back */
+		w->now += clock_of_ms(250);
+		lb_time(w);
+		lb_tick(w->net, w->now);
+		assert_non_null(w->net->lb->control->leaving);
+	}
+	rounds();
+	expect_used(2, 2);
+	assert_int_equal(w->net->lb->backend[gone].state, LB_BACKEND_FREE);
+	nothing();
+}
+
+static void test_builds_that_fail_change_nothing(void **state)
+{
+	const struct lb_plan *before;
+	const struct lb_match *match;
+	uint16_t a;
+
+	(void)state;
+	two_services();
+	apply();
+	before = w->net->lb->control->plan;
+	match = atomic_load(&w->net->lb->match);
+	a = service("a")->slot[0];
+	for (int i = 0; i < 3; i++) {
+		struct lb_service_conf *s = NULL;
+
+		two_services();
+		if (i == 0) /* more backends than slots */
+			for (uint32_t k = 0; k < 2; k++)
+				for (uint32_t j = 0; j < BED_BACKENDS; j++) {
+					s = j == 0 ? lb_bed_service(&conf, k ? "x" : "y",
+							     VIP(5 + k), 80, LB_TCP_AND_UDP)
+						   : s;
+					lb_bed_backend(s, BACKEND(10 + j), 0, 1);
+				}
+		else
+			for (uint32_t k = 0; k < 12; k++) { /* more services */
+				char name[8];
+
+				snprintf(name, sizeof(name), "s%u", k);
+				lb_bed_service(&conf, name, VIP(5 + (i == 1 ? k : 0)),
+					(uint16_t)(1000 + k), LB_TCP_AND_UDP);
+			}
+		assert_int_equal(lb_bed_apply(w->net, &conf), -ENOSPC);
+		assert_ptr_equal(w->net->lb->control->plan, before);
+		assert_ptr_equal(atomic_load(&w->net->lb->match), match);
+		expect_used(2, 3);
+		assert_int_equal(service("a")->slot[0], a);
+		assert_int_equal(fib_entry_kind(fib4_lookup(w->net->fib, VIP(5))), FIB_GLEAN);
+	}
+	nothing();
+}
+
+/* Each protocol has a slot of its own; one that comes or goes leaves the other's alone. */
+static void test_protocols(void **state)
+{
+	uint16_t tcp, udp;
+
+	(void)state;
+	lb_bed_clear(&conf);
+	lb_bed_backend(lb_bed_service(&conf, "a", VIP(0), 53, LB_TCP_AND_UDP), BACKEND(0), 0, 1);
+	apply();
+	expect_used(2, 2);
+	tcp = service("a")->slot[0];
+	udp = service("a")->slot[1];
+	assert_int_not_equal(tcp, udp);
+	conf.service[0].protocol = LB_UDP;
+	apply();
+	assert_int_equal(service("a")->slot[0], LB_NOBODY);
+	assert_int_equal(service("a")->slot[1], udp);
+	assert_int_equal(w->net->lb->vservice[tcp].kind, LB_SLOT_ENDED);
+	conf.service[0].protocol = LB_TCP_AND_UDP;
+	apply();
+	assert_int_not_equal(service("a")->slot[0], tcp); /* not yet */
+	assert_int_equal(service("a")->slot[1], udp);
+	rounds();
+	expect_used(2, 2);
+	nothing();
+}
+
+/* What was learnt of a backend, and what an operator said until the file says something new. */
+static void test_members_inherit(void **state)
+{
+	struct lb_member *m;
+
+	(void)state;
+	two_services();
+	apply();
+	m = lb_member_find(w->net, "a", BACKEND(0), 0);
+	lb_set_health(w->net, m, LB_HEALTH_DOWN, w->now);
+	lb_set_weight(w->net, m, 7, w->now);
+	m = lb_member_find(w->net, "a", BACKEND(1), 0);
+	lb_set_admin(w->net, m, LB_DRAIN, w->now);
+	apply();
+	m = lb_member_find(w->net, "a", BACKEND(0), 0);
+	assert_int_equal(m->health, LB_HEALTH_DOWN);
+	assert_int_equal(m->weight, 7);
+	assert_int_equal(w->net->lb->backend[m->slot[0]].state, LB_BACKEND_CLOSED);
+	m = lb_member_find(w->net, "a", BACKEND(1), 0);
+	assert_int_equal(m->admin, LB_DRAIN);
+	m = lb_member_find(w->net, "b", BACKEND(0), 0); /* another service's */
+	assert_int_equal(m->health, LB_HEALTH_UNKNOWN);
+	conf.backend[0][0].weight = 3;
+	conf.backend[0][1].admin = LB_MAINTENANCE;
+	apply();
+	assert_int_equal(lb_member_find(w->net, "a", BACKEND(0), 0)->weight, 3);
+	assert_int_equal(lb_member_find(w->net, "a", BACKEND(1), 0)->admin, LB_MAINTENANCE);
+	nothing();
+}
+
+/* Who has a slot is not told what another did with it. */
+static void test_counts_are_ones_own(void **state)
+{
+	uint16_t backend, slot;
+
+	(void)state;
+	two_services();
+	conf.c.n_services = 1;
+	apply();
+	backend = backend_slot("a", BACKEND(1));
+	slot = service("a")->slot[0];
+	w->lb->backend[backend].opened += 5;
+	w->lb->service[slot].packets_in += 9;
+	w->net->worker[1]->lb->backend[backend].opened += 2;
+	assert_int_equal(lb_backend_count(w->net, backend).opened, 7);
+	assert_int_equal(lb_service_count(w->net, slot).packets_in, 9);
+	apply();
+	assert_int_equal(lb_backend_count(w->net, backend).opened, 7); /* it is the same one */
+	nothing();
+	two_services();
+	apply();
+	assert_int_equal(backend_slot("a", BACKEND(1)), backend);
+	assert_int_equal(lb_backend_count(w->net, backend).opened, 0);
+	assert_int_equal(lb_service_count(w->net, slot).packets_in, 0);
+	w->lb->backend[backend].opened++;
+	assert_int_equal(lb_backend_count(w->net, backend).opened, 1);
+	nothing();
+}
+
+/* Many ranges of one address: each port has the service that its range says. */
+static void test_ranges(void **state)
+{
+	const struct lb_match *match;
+	const struct lb_vip *vip;
+	const struct lb_svc *s;
+
+	(void)state;
+	lb_bed_clear(&conf);
+	for (uint16_t i = 0; i < 7; i++) { /* not in their order */
+		char name[8];
+		uint16_t at = (uint16_t)(i * 3 % 7);
+
+		snprintf(name, sizeof(name), "s%u", at);
+		lb_bed_service(&conf, name, VIP(0), (uint16_t)(1000 + 100 * at),
+			at == 3	 ? LB_UDP
+			: at & 1 ? LB_TCP
+				 : LB_TCP_AND_UDP)
+			->last_port = (uint16_t)(1000 + 100 * at + (at == 2 ? 0 : 49));
+	}
+	lb_bed_service(&conf, "other", VIP(1), 1000, LB_TCP);
+	apply();
+	match = atomic_load(&w->net->lb->match);
+	vip = &match->vip[service("s0")->vip];
+	assert_int_equal(vip->addr, to_be32(VIP(0)));
+	for (uint32_t port = 0; port <= UINT16_MAX; port++) {
+		uint32_t at = (port - 1000) / 100;
+		uint16_t want[2] = {LB_NOBODY, LB_NOBODY};
+
+		if (port >= 1000 && at < 7 && port % 100 <= (at == 2 ? 0 : 49)) {
+			char name[8];
+
+			snprintf(name, sizeof(name), "s%u", at);
+			s = service(name);
+			memcpy(want, s->slot, sizeof(want));
+		}
+		assert_int_equal(
+			lb_service_of(match, vip, IP4_PROTO_TCP, to_be16((be16)port)), want[0]);
+		assert_int_equal(
+			lb_service_of(match, vip, IP4_PROTO_UDP, to_be16((be16)port)), want[1]);
+	}
+	nothing();
+}
+
+/* The index of an address is its own while packets may carry it; its route comes and goes. */
+static void test_addresses(void **state)
+{
+	fib_entry e;
+
+	(void)state;
+	two_services();
+	apply();
+	e = fib4_lookup(w->net->fib, VIP(0));
+	assert_int_equal(fib_entry_kind(e), FIB_SERVICE);
+	assert_true(fib_entry_index(e) & FIB_SERVICE_ARP);
+	apply();
+	assert_int_equal(fib4_lookup(w->net->fib, VIP(0)), e);
+	conf.service[0].takeover = true; /* as b has it, who is not: it is answered for */
+	apply();
+	assert_true(fib_entry_index(fib4_lookup(w->net->fib, VIP(0))) & FIB_SERVICE_ARP);
+	conf.service[1].takeover = true;
+	apply();
+	assert_false(fib_entry_index(fib4_lookup(w->net->fib, VIP(0))) & FIB_SERVICE_ARP);
+	conf.service[0].takeover = false;
+	apply();
+	assert_true(fib_entry_index(fib4_lookup(w->net->fib, VIP(0))) & FIB_SERVICE_ARP);
+	for (uint32_t i = 0; i < 200; i++) { /* no index is lost */
+		conf.service[0].addr = VIP(i % 2);
+		conf.service[1].addr = VIP(2 + i % 2);
+		apply();
+		lb_bed_wait(w->net, 500);
+		assert_int_equal(fib_entry_kind(fib4_lookup(w->net->fib, VIP(i % 2))), FIB_SERVICE);
+		assert_int_equal(
+			fib_entry_kind(fib4_lookup(w->net->fib, VIP(1 - i % 2))), FIB_GLEAN);
+		rounds();
+	}
+	nothing();
+	assert_int_equal(fib_entry_kind(fib4_lookup(w->net->fib, VIP(0))), FIB_GLEAN);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(test_slots_stay),
+		cmocka_unit_test(test_identity),
+		cmocka_unit_test(test_slots_come_back),
+		cmocka_unit_test(test_builds_that_fail_change_nothing),
+		cmocka_unit_test(test_protocols),
+		cmocka_unit_test(test_members_inherit),
+		cmocka_unit_test(test_counts_are_ones_own),
+		cmocka_unit_test(test_ranges),
+		cmocka_unit_test(test_addresses),
+	};
+
+	return cmocka_run_group_tests(tests, set_up, tear_down);
+}

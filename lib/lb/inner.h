@@ -11,6 +11,12 @@ enum {			   /* marks of a flow */
 	LB_REPLIED = 1,	   /* its backend has answered */
 	LB_CLIENT_FIN = 2, /* who has finished */
 	LB_BACKEND_FIN = 4,
+	LB_CLIENT_ALIVE = 16, /* who has spoken on since a reset */
+	LB_BACKEND_ALIVE = 32,
+	LB_BEGUN = 64, /* by a SYN */
+	/* what the next connection of the same ends begins without */
+	LB_OF_CONNECTION =
+		LB_REPLIED | LB_CLIENT_FIN | LB_BACKEND_FIN | LB_CLIENT_ALIVE | LB_BACKEND_ALIVE,
 };
 
 /* A packet of TCP or UDP, with its ports at hand. */

@@ -172,7 +172,9 @@ int lb_pick_new(struct net *net, struct lb_svc *s, uint32_t which, struct lb_pic
 
 static uint8_t state_of(const struct lb_member *m)
 {
-	return m->effective > 0 ? LB_BACKEND_OPEN : LB_BACKEND_CLOSED;
+	if (m->effective > 0)
+		return LB_BACKEND_OPEN;
+	return m->admin == LB_ENABLED && m->weight > 0 ? LB_BACKEND_DOWN : LB_BACKEND_CLOSED;
 }
 
 void lb_settle(struct net *net, struct lb_svc *s)

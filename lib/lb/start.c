@@ -99,9 +99,11 @@ static struct flow *place(
 static bool goes_on(struct worker *w, struct flow *f, uint8_t proto, uint8_t flags)
 {
 	const struct lb_backend *b = &w->net->lb->backend[f->backend];
-	bool begins = proto == IP4_PROTO_UDP || ((flags & TCP_SYN) && f->state != FLOW_ESTABLISHED);
+	bool begins = f->state != FLOW_ESTABLISHED;
 
-	return b->state == LB_BACKEND_CLOSED && !begins;
+	begins &= proto == IP4_PROTO_UDP || (flags & TCP_SYN) != 0;
+	begins |= proto == IP4_PROTO_UDP && b->state == LB_BACKEND_DOWN;
+	return b->state != LB_BACKEND_ENDED && !begins;
 }
 
 static uint16_t refused(

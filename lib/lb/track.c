@@ -17,27 +17,52 @@ static void set_state(struct worker *w, struct flow *f, enum flow_state state)
 	f->state = (uint8_t)state;
 }
 
+static bool has(const struct flow *f, uint8_t marks)
+{
+	return (f->marks & marks) == marks;
+}
+
+/*
+ * Sequence numbers are not looked at, so a reset may be anybody's, and its receiver has the say
+ * (RFC 5961 3). A flow is closed with its first; where both ends go on all the same, it lives on.
+ */
+static void track_reset(struct worker *w, struct flow *f, bool from_client)
+{
+	if (f->state == FLOW_NEW && !from_client && has(f, LB_BEGUN) && !has(f, LB_REPLIED))
+		count_of(w, f)->refused++;
+	f->marks &= (uint8_t) ~(LB_CLIENT_ALIVE | LB_BACKEND_ALIVE);
+	set_state(w, f, FLOW_CLOSED);
+}
+
+static bool outlives_reset(struct flow *f, bool from_client)
+{
+	f->marks |= from_client ? LB_CLIENT_ALIVE : LB_BACKEND_ALIVE;
+	return has(f, LB_CLIENT_ALIVE | LB_BACKEND_ALIVE);
+}
+
 /* RFC 9293's states as seen from between; of who has not finished is not asked for the last ACK. */
 static void track_tcp(struct worker *w, struct flow *f, uint8_t flags, bool from_client)
 {
 	if (flags & TCP_RST) {
-		if (f->state == FLOW_NEW && !from_client && (f->marks & LB_REPLIED) == 0)
-			count_of(w, f)->refused++;
-		set_state(w, f, FLOW_CLOSED);
+		track_reset(w, f, from_client);
 		return;
 	}
 	if ((flags & TCP_SYN) && from_client && f->state != FLOW_ESTABLISHED) {
-		f->marks &= (uint8_t) ~(LB_REPLIED | LB_CLIENT_FIN | LB_BACKEND_FIN);
+		if (f->state != FLOW_NEW) /* else it comes again */
+			f->marks &= (uint8_t)~LB_OF_CONNECTION;
+		f->marks |= LB_BEGUN;
 		set_state(w, f, FLOW_NEW);
 		return;
 	}
 	if (flags & TCP_FIN)
 		f->marks |= from_client ? LB_CLIENT_FIN : LB_BACKEND_FIN;
-	if ((f->marks & LB_CLIENT_FIN) && (f->marks & LB_BACKEND_FIN))
+	if (has(f, LB_CLIENT_FIN | LB_BACKEND_FIN))
 		set_state(w, f, FLOW_CLOSED);
+	else if (f->state == FLOW_CLOSED && !outlives_reset(f, from_client))
+		return;
 	else if (f->marks & (LB_CLIENT_FIN | LB_BACKEND_FIN))
 		set_state(w, f, FLOW_CLOSING);
-	else if (f->state == FLOW_NEW && from_client && (f->marks & LB_REPLIED))
+	else if (f->state == FLOW_CLOSED || (from_client && has(f, LB_REPLIED)))
 		set_state(w, f, FLOW_ESTABLISHED);
 }
 

@@ -272,7 +272,7 @@ static void test_members_inherit(void **state)
 	m = lb_member_find(w->net, "a", BACKEND(0), 0);
 	assert_int_equal(m->health, LB_HEALTH_DOWN);
 	assert_int_equal(m->weight, 7);
-	assert_int_equal(w->net->lb->backend[m->slot[0]].state, LB_BACKEND_CLOSED);
+	assert_int_equal(w->net->lb->backend[m->slot[0]].state, LB_BACKEND_DOWN);
 	m = lb_member_find(w->net, "a", BACKEND(1), 0);
 	assert_int_equal(m->admin, LB_DRAIN);
 	m = lb_member_find(w->net, "b", BACKEND(0), 0); /* another service's */

@@ -26,7 +26,8 @@
 enum lb_backend_state {
 	LB_BACKEND_FREE,   /* nobody's slot; flows that still name it end */
 	LB_BACKEND_OPEN,   /* may get new flows */
-	LB_BACKEND_CLOSED, /* down, draining, in maintenance: keeps its flows, gets no new ones */
+	LB_BACKEND_DOWN,   /* keeps what may yet go on, its connections; datagrams go elsewhere */
+	LB_BACKEND_CLOSED, /* draining, in maintenance: keeps its flows, gets no new ones */
 	LB_BACKEND_ENDED,  /* removed, or drained for long enough: its flows end */
 };
 

@@ -97,30 +97,48 @@ static bool is_doomed(const struct flow *f, const void *arg)
 	       lb->backend[f->backend].state == LB_BACKEND_ENDED;
 }
 
-#define ROUND_MS  20000 /* to look at every flow once */
-#define SWEEP_MAX 1024	/* buckets at a time */
+#define ROUND_MS   20000 /* to look at every flow once */
+#define SWEEP_MAX  1024	 /* buckets at a time */
+#define SWEEP_IDLE 4096	 /* where it comes seldom, since there is nothing to do */
+
+/* Buckets that are due. */
+static uint32_t due(const struct worker *w, uint32_t all)
+{
+	double rounds = (double)(w->now - w->lb->swept_at) / (double)clock_of_ms(ROUND_MS);
+	uint32_t most = w->quiet > 0 ? SWEEP_IDLE : SWEEP_MAX;
+
+	return (uint32_t)RTE_MIN(rounds * all, (double)most);
+}
+
+static void went_round(struct lb_worker *b)
+{
+	uint32_t rounds = atomic_load_explicit(&b->rounds, memory_order_relaxed);
+
+	b->sweep_left = flow_buckets(b->flows);
+	atomic_store_explicit(&b->rounds, rounds + 1, memory_order_release);
+}
 
 void lb_time(struct worker *w)
 {
 	struct lb_worker *b = w->lb;
-	uint32_t all = flow_buckets(b->flows), buckets, due;
+	uint32_t buckets, left = due(w, flow_buckets(b->flows));
 	struct flow gone;
 
 	b->seconds = (uint16_t)(w->now / clock_of_ms(1000));
-	due = (uint32_t)((double)(w->now - b->swept_at) / (double)clock_of_ms(ROUND_MS) * all);
-	due = RTE_MIN(due, (uint32_t)SWEEP_MAX);
-	if (due == 0)
+	if (left == 0)
 		return;
 	b->swept_at = w->now;
-	for (uint32_t left = due; left > 0; left -= buckets) {
+	if (flow_count(b->flows)->flows == 0) { /* seen at a glance */
+		went_round(b);
+		return;
+	}
+	for (; left > 0; left -= buckets) {
 		uint32_t n = buckets = RTE_MIN(left, b->sweep_left);
 
 		while (flow_sweep(b->flows, b->seconds, is_doomed, w->net->lb, &n, &gone))
 			lb_flow_gone(w, &gone);
 		b->sweep_left -= buckets;
-		if (b->sweep_left == 0) {
-			b->sweep_left = all;
-			atomic_fetch_add_explicit(&b->rounds, 1, memory_order_release);
-		}
+		if (b->sweep_left == 0)
+			went_round(b);
 	}
 }

@@ -186,6 +186,21 @@ static void test_slots_come_back(void **state)
 	nothing();
 }
 
+/* Where no flow is, none names a slot: there is nothing to wait for. */
+static void test_slots_of_no_flows(void **state)
+{
+	(void)state;
+	two_services();
+	apply();
+	conf.service[0].n_backends = 1;
+	apply();
+	assert_non_null(w->net->lb->control->leaving);
+	lb_bed_wait(w->net, 1000);
+	assert_null(w->net->lb->control->leaving);
+	expect_used(2, 2);
+	nothing();
+}
+
 static void test_builds_that_fail_change_nothing(void **state)
 {
 	const struct lb_plan *before;
@@ -400,6 +415,7 @@ int main(void)
 		cmocka_unit_test(test_slots_stay),
 		cmocka_unit_test(test_identity),
 		cmocka_unit_test(test_slots_come_back),
+		cmocka_unit_test(test_slots_of_no_flows),
 		cmocka_unit_test(test_builds_that_fail_change_nothing),
 		cmocka_unit_test(test_protocols),
 		cmocka_unit_test(test_members_inherit),

@@ -416,6 +416,32 @@ static void test_flood(void **state)
 	all_over();
 }
 
+/* A slot that a flow names is nobody else's before the sweep has ended that. */
+static void test_slots_wait_for_flows(void **state)
+{
+	uint16_t gone;
+
+	(void)state;
+	with(2, LB_ENABLED);
+	for (uint16_t i = 1; i < 5; i++)
+		assert_int_not_equal(to(i, TCP_SYN), 0);
+	gone = slot_of(A, false);
+	assert_int_equal(w->lb->backend[gone].flows, 2);
+	with(1, LB_ENABLED);
+	for (int i = 0; i < 10; i++) {
+		lb_bed_wait(w->net, 250);
+		assert_true(
+			w->lb->backend[gone].flows == 0 || w->net->lb->control->backend_used[gone]);
+	}
+	lb_bed_wait(w->net, 18000);
+	assert_int_equal(w->lb->backend[gone].flows, 0);
+	lb_bed_wait(w->net, 44000);
+	assert_false(w->net->lb->control->backend_used[gone]);
+	assert_null(w->net->lb->control->leaving);
+	all_over();
+	with(2, LB_ENABLED);
+}
+
 /* A table that is not looked at for long, as a sleeper's, is none the worse for it. */
 static void test_sleeper(void **state)
 {
@@ -442,6 +468,7 @@ int main(void)
 		cmocka_unit_test(test_down),
 		cmocka_unit_test(test_removed),
 		cmocka_unit_test(test_flood),
+		cmocka_unit_test(test_slots_wait_for_flows),
 		cmocka_unit_test(test_sleeper),
 	};
 

@@ -9,7 +9,7 @@
 #define APP_APP_H
 
 #include "base/clock.h"
-#include "connections.h"
+#include "look.h"
 #include "notify.h"
 #include "snapshot.h"
 
@@ -32,7 +32,7 @@ struct app {
 
 	struct notify notify; /* main's */
 	struct snapshot snapshot;
-	struct views views; /* connections.c's */
+	struct views views; /* look.c's */
 
 	/* app_work()'s */
 	int kernel_fd;	 /* that the loop waits for; -1: none */

@@ -4,9 +4,11 @@
 
 #include "doctor.h"
 #include "nic.h"
+#include "print_balancers.h"
 #include "table.h"
 
 #define NEIGHBOURS_PAGE 10000 /* what show.neighbours says of its limit */
+#define BALANCERS_PAGE	1000  /* and show.services, show.backends */
 
 #include <stdint.h>
 #include <stdio.h>
@@ -441,6 +443,11 @@ static void print_exam(const json_t *result, bool all)
 	}
 }
 
+/* clang-format off */
+#define SERVICE {"service", ARG_PLACE, "SERVICE"}
+#define BACKEND {"backend", ARG_PLACE, "ADDRESS[:PORT]"}
+/* clang-format on */
+
 const struct command commands[] = {
 	{"show ports", "devices: link, counters, addresses; --all: drivers, queues", "show.ports",
 		print_ports},
@@ -466,6 +473,18 @@ const struct command commands[] = {
 			{"state", ARG_WORD, "STATE"},
 			{"port", ARG_WORD, "PORT"},
 			{"remote", ARG_WORD, "ADDRESS"},
+			{"limit", ARG_WORD, "ROWS"},
+		}},
+	{"show services", "what answers here, and what is balanced", "show.services",
+		print_services, .page = BALANCERS_PAGE},
+	{"show backends", "backends of balanced services; --all: health, and since when",
+		"show.backends", print_backends, {{"service", ARG_PLACE_MAYBE, "SERVICE"}},
+		.page = BALANCERS_PAGE},
+	{"show flows", "balanced flows: clients and their backends", "show.flows", print_flows,
+		{
+			{"service", ARG_PLACE_MAYBE, "SERVICE"},
+			{"backend", ARG_WORD, "ADDRESS[:PORT]"},
+			{"client", ARG_WORD, "ADDRESS"},
 			{"limit", ARG_WORD, "ROWS"},
 		}},
 	{"show workers", "workers: CPU, queues, load", "show.workers", print_workers},
@@ -502,6 +521,23 @@ const struct command commands[] = {
 	{"connection abort", "resets a TCP connection, as `show connections` has its ends",
 		"connection.abort", print_nothing,
 		{{"local", ARG_PLACE, "ADDRESS:PORT"}, {"remote", ARG_PLACE, "ADDRESS:PORT"}}},
+
+	{"service show", "a balanced service with its backends", "service.show", print_service,
+		{SERVICE}},
+	{"service drain", "no new flows for its backends; those that it has go on", "service.drain",
+		print_nothing, {SERVICE}},
+	{"service enable", "its backends get flows again", "service.enable", print_nothing,
+		{SERVICE}},
+	{"service maintain", "no new flows for its backends, and no checks", "service.maintain",
+		print_nothing, {SERVICE}},
+	{"backend drain", "no new flows for a backend; those that it has go on", "backend.drain",
+		print_nothing, {SERVICE, BACKEND}},
+	{"backend enable", "a backend gets flows again", "backend.enable", print_nothing,
+		{SERVICE, BACKEND}},
+	{"backend maintain", "no new flows for a backend, and no checks", "backend.maintain",
+		print_nothing, {SERVICE, BACKEND}},
+	{"backend weight", "a backend's share of new flows beside the others'", "backend.weight",
+		print_nothing, {SERVICE, BACKEND, {"weight", ARG_NUMBER, "N"}}},
 
 	{"config diff", "what a file would change", "config.diff", print_diff,
 		{{"file", ARG_FILE, "FILE"}}},

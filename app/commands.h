@@ -15,6 +15,7 @@
 
 enum arg_kind {
 	ARG_PLACE,	 /* PREFIX: by its place */
+	ARG_NUMBER,	 /* the same, a number */
 	ARG_PLACE_MAYBE, /* the same, may be left out */
 	ARG_WORD,	 /* `metric N`: a keyword and a value */
 	ARG_WORDS,	 /* `via GW`: may come several times */

@@ -1,76 +1,19 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/*
- * One page of a worker's connections after the other, until the answer has as many as were asked
- * for; or one worker after the other, until one has the connection that is to end. Between two
- * questions other calls have their turn, and the workers go on.
- */
+/* Connections, from the views of the workers that own them. */
 #include "connections.h"
 
-#include "app.h"
 #include "json.h"
-#include "loop.h"
-#include "net/net.h"
+#include "look.h"
 #include "tcp/stage.h"
 
-#include <stdlib.h>
 #include <string.h>
 
-#define ROWS	  1000
-#define ANSWER_MS 1000
-
-/* A cursor: the worker, and where in its slabs. */
-#define CURSOR_WORKER 32
-
-struct look {
-	struct app *app;
-	uint64_t cursor;
-	uint64_t until_ms; /* when the worker should have answered */
-	struct command question;
-	bool found; /* COMMAND_ABORT: and ended */
-	json_int_t limit;
+struct connections_look {
+	struct look look;
 	const char *state; /* NULL: any; and so on */
 	uint16_t port;
 	uint32_t remote;
-	json_t *rows;
 };
-
-static void look_end(void *arg)
-{
-	struct look *l = arg;
-
-	if (l->app->views.owner == l)
-		l->app->views.owner = NULL;
-	json_decref(l->rows);
-	free(l);
-}
-
-static struct look *look_begin(struct app *app, struct call *call)
-{
-	struct look *l = calloc(1, sizeof(*l));
-
-	if (l == NULL)
-		return NULL;
-	l->app = app;
-	l->question.kind = COMMAND_CONNECTIONS;
-	l->cursor = (uint64_t)param_integer(call, "cursor", 0);
-	l->limit = param_integer(call, "limit", ROWS);
-	l->state = param_string(call, "state", NULL);
-	l->port = (uint16_t)param_integer(call, "port", 0);
-	l->remote = param_address(call, "remote");
-	l->rows = json_array();
-	call->state = l;
-	call->state_end = look_end;
-	return l;
-}
-
-static json_t *endpoint(uint32_t addr, uint16_t port)
-{
-	char text[IP4_ADDR_TEXT + 8];
-
-	ip4_addr_text(addr, text);
-	snprintf(text + strlen(text), 8, ":%u", port);
-	return json_string(text);
-}
 
 static json_t *options(const struct tcp_info *i)
 {
@@ -88,8 +31,9 @@ static json_t *options(const struct tcp_info *i)
 static json_t *row(uint16_t worker, const struct tcp_info *i)
 {
 	json_t *row = json_pack("{s:i, s:o, s:o, s:s, s:o}", "worker", worker, "local",
-		endpoint(i->local, i->local_port), "remote", endpoint(i->remote, i->remote_port),
-		"state", tcp_state_name(i->state), "options", options(i));
+		json_endpoint(i->local, i->local_port), "remote",
+		json_endpoint(i->remote, i->remote_port), "state", tcp_state_name(i->state),
+		"options", options(i));
 	const struct {
 		const char *name;
 		uint32_t value;
@@ -117,102 +61,55 @@ static json_t *row(uint16_t worker, const struct tcp_info *i)
 	return row;
 }
 
-static bool is_wanted(const struct look *l, const struct tcp_info *i)
+static bool is_wanted(const struct connections_look *l, const struct tcp_info *i)
 {
 	return (l->state == NULL || strcmp(l->state, tcp_state_name(i->state)) == 0) &&
 	       (l->port == 0 || l->port == i->local_port) &&
 	       (l->remote == 0 || l->remote == i->remote);
 }
 
-/* True: the worker was asked, by this call or by one before it that is no more. */
-static bool ask(struct look *l)
+static bool take(struct look *l, const struct worker *w, uint32_t *next)
 {
-	struct views *v = &l->app->views;
-	struct worker *w;
+	const struct tcp_view *view = w->view;
 
-	if (v->asked)
-		return true;
-	v->id = (uint16_t)(l->cursor >> CURSOR_WORKER);
-	w = l->app->net->worker[v->id];
-	v->seq = atomic_load_explicit(&w->view_seq, memory_order_acquire);
-	if (l->question.kind == COMMAND_CONNECTIONS)
-		l->question.addr = (uint32_t)l->cursor;
-	v->asked = net_command(l->app->net, v->id, &l->question) == 0;
-	v->owner = l;
-	l->until_ms = loop_now_ms(l->app->loop) + ANSWER_MS;
-	return v->asked;
-}
-
-/* The worker's answer is there: takes it, and moves the cursor on. */
-static void take(struct look *l)
-{
-	const struct views *v = &l->app->views;
-	const struct tcp_view *view = l->app->net->worker[v->id]->view;
-
-	l->found = l->question.kind == COMMAND_ABORT && view->found;
+	*next = view->next;
 	for (uint32_t i = 0; i < view->n; i++)
-		if (is_wanted(l, &view->row[i]))
-			json_array_append_new(l->rows, row(v->id, &view->row[i]));
-	l->cursor = l->question.kind == COMMAND_CONNECTIONS && view->more
-			    ? (uint64_t)v->id << CURSOR_WORKER | view->next
-			    : (uint64_t)(v->id + 1) << CURSOR_WORKER;
+		if (is_wanted((const struct connections_look *)l, &view->row[i]))
+			json_array_append_new(l->rows, row(w->id, &view->row[i]));
+	return view->more;
 }
 
-static bool has_answered(const struct look *l)
+static bool take_end(struct look *l, const struct worker *w, uint32_t *next)
 {
-	const struct views *v = &l->app->views;
-
-	return atomic_load_explicit(&l->app->net->worker[v->id]->view_seq, memory_order_acquire) !=
-	       v->seq;
-}
-
-/*
- * A turn of a call: true when all that it asks for is there; else *otherwise is what the method
- * returns, because it has to be called once more or has failed.
- */
-static bool is_done(struct app *app, struct call *call, struct look *l, json_t **otherwise)
-{
-	struct views *v = &app->views;
-	bool mine = v->owner == l;
-
-	*otherwise = METHOD_WAITS;
-	if (v->owner != NULL && !mine)
-		return false;
-	if (v->asked && has_answered(l)) {
-		v->asked = false;
-		if (mine)
-			take(l);
-	}
-	if (mine && v->asked && loop_now_ms(app->loop) > l->until_ms) {
-		*otherwise = call_fail(
-			call, RPC_LATER, "worker %u did not answer within %d ms", v->id, ANSWER_MS);
-		return false;
-	}
-	if (l->cursor >> CURSOR_WORKER >= app->net->n_workers) {
-		l->cursor = 0;
-	} else if (!l->found && (json_int_t)json_array_size(l->rows) < l->limit) {
-		*otherwise = ask(l) ? METHOD_WAITS : METHOD_AGAIN;
-		return false;
-	}
-	v->owner = NULL;
-	return true;
+	(void)next;
+	l->found = w->view->found;
+	return false;
 }
 
 json_t *connections_show(struct app *app, struct call *call)
 {
-	struct look *l = call->state != NULL ? call->state : look_begin(app, call);
+	struct connections_look *l = call->state;
 	json_t *otherwise;
 
-	if (l == NULL)
-		return call_fail(call, RPC_INTERNAL, "no memory");
-	if (!is_done(app, call, l, &otherwise))
+	if (l == NULL) {
+		l = look_begin(app, call, sizeof(*l));
+		if (l == NULL)
+			return call_fail(call, RPC_INTERNAL, "no memory");
+		l->look.question.kind = COMMAND_CONNECTIONS;
+		l->look.take = take;
+		l->state = param_string(call, "state", NULL);
+		l->port = (uint16_t)param_integer(call, "port", 0);
+		l->remote = param_address(call, "remote");
+	}
+	if (!look_done(&l->look, call, &otherwise))
 		return otherwise;
-	return json_pack("{s:I, s:O}", "next", (json_int_t)l->cursor, "connections", l->rows);
+	return json_pack(
+		"{s:I, s:O}", "next", (json_int_t)l->look.cursor, "connections", l->look.rows);
 }
 
 json_t *connections_abort(struct app *app, struct call *call)
 {
-	struct look *l = call->state != NULL ? call->state : look_begin(app, call);
+	struct look *l = call->state != NULL ? call->state : look_begin(app, call, sizeof(*l));
 	const char *local = param_string(call, "local", ""),
 		   *remote = param_string(call, "remote", "");
 	json_t *otherwise;
@@ -220,9 +117,10 @@ json_t *connections_abort(struct app *app, struct call *call)
 	if (l == NULL)
 		return call_fail(call, RPC_INTERNAL, "no memory");
 	l->question.kind = COMMAND_ABORT;
+	l->take = take_end;
 	param_endpoint(call, "local", &l->question.sender, &l->question.local_port);
 	param_endpoint(call, "remote", &l->question.addr, &l->question.port);
-	if (!is_done(app, call, l, &otherwise))
+	if (!look_done(l, call, &otherwise))
 		return otherwise;
 	if (!l->found)
 		return call_fail(

@@ -21,6 +21,14 @@ static inline json_t *json_address(uint32_t addr)
 	return json_string(ip4_addr_text(addr, text));
 }
 
+/* "198.18.1.1:80" */
+static inline json_t *json_endpoint(uint32_t addr, uint16_t port)
+{
+	char text[IP4_ADDR_TEXT];
+
+	return json_sprintf("%s:%u", ip4_addr_text(addr, text), port);
+}
+
 static inline json_t *json_prefix(uint32_t addr, uint8_t depth)
 {
 	char text[IP4_PREFIX_TEXT];

@@ -49,6 +49,8 @@ static const char *allowed(const struct param *p, char *text, size_t size)
 		return text;
 	case PARAM_ENDPOINT:
 		return "an IPv4 address and a port, as \"198.18.1.1:80\"";
+	case PARAM_HOST:
+		return "an IPv4 address, with a port or without, as \"198.18.1.1:80\"";
 	case PARAM_PREFIX:
 		return "an IPv4 prefix without bits beyond its length, as \"198.18.0.0/24\"";
 	case PARAM_MAC:
@@ -67,6 +69,7 @@ static const char *type_name(enum param_type type)
 		[PARAM_ADDRESS] = "address",
 		[PARAM_ADDRESSES] = "addresses",
 		[PARAM_ENDPOINT] = "endpoint",
+		[PARAM_HOST] = "host",
 		[PARAM_PREFIX] = "prefix",
 		[PARAM_MAC] = "mac",
 	};
@@ -158,6 +161,8 @@ static bool value_fits(const struct param *p, const json_t *v)
 		return is_address_list(p, v);
 	case PARAM_ENDPOINT:
 		return is_endpoint(v);
+	case PARAM_HOST:
+		return is_address(v) || is_endpoint(v);
 	case PARAM_PREFIX:
 		return is_prefix(v);
 	case PARAM_MAC:
@@ -335,7 +340,10 @@ uint32_t param_address(const struct call *call, const char *name)
 void param_endpoint(const struct call *call, const char *name, uint32_t *addr, uint16_t *port)
 {
 	*addr = *port = 0;
-	ip4_endpoint_parse(param_string(call, name, ""), addr, port);
+	if (!ip4_endpoint_parse(param_string(call, name, ""), addr, port)) {
+		*port = 0;
+		ip4_addr_parse(param_string(call, name, "0.0.0.0"), addr);
+	}
 }
 
 void param_prefix(const struct call *call, const char *name, uint32_t *prefix, uint8_t *depth)

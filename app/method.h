@@ -27,6 +27,7 @@ enum param_type {
 	PARAM_ADDRESS,	 /* "198.18.1.1" */
 	PARAM_ADDRESSES, /* a list of them, min..max long */
 	PARAM_ENDPOINT,	 /* "198.18.1.1:80" */
+	PARAM_HOST,	 /* "198.18.1.1", or with a port "198.18.1.1:80" */
 	PARAM_PREFIX,	 /* "198.18.0.0/24", no bit set beyond its length */
 	PARAM_MAC,	 /* "02:00:00:00:00:01", a station's */
 };
@@ -120,6 +121,7 @@ const char *param_string(const struct call *call, const char *name, const char *
 int64_t param_integer(const struct call *call, const char *name, int64_t otherwise);
 bool param_boolean(const struct call *call, const char *name);
 uint32_t param_address(const struct call *call, const char *name);
+/* Of a PARAM_ENDPOINT, or a PARAM_HOST, whose port is 0 when it is not given. */
 void param_endpoint(const struct call *call, const char *name, uint32_t *addr, uint16_t *port);
 void param_prefix(const struct call *call, const char *name, uint32_t *prefix, uint8_t *depth);
 void param_mac(const struct call *call, const char *name, uint8_t mac[6]);

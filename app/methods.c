@@ -1,7 +1,9 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /* The registry: everything that can be asked of the process, in one list. */
+#include "balancers.h"
 #include "changes.h"
 #include "connections.h"
+#include "lb/maglev.h"
 #include "method.h"
 #include "neighbours.h"
 #include "net/adj.h"
@@ -15,6 +17,11 @@ static json_t *list_methods(struct app *app, struct call *call)
 	(void)call;
 	return method_list(&methods);
 }
+
+/* clang-format off */
+#define SERVICE {"service", PARAM_STRING, true, .help = "its name"}
+#define BACKEND {"backend", PARAM_HOST, true, .help = "its address; its port, if it has several"}
+/* clang-format on */
 
 static const struct method list[] = {
 	{"rpc.list", "every method with its parameters", list_methods, true},
@@ -62,6 +69,33 @@ static const struct method list[] = {
 			{"cursor", PARAM_INTEGER, false, 0, INT64_MAX,
 				.help = "where to go on: `next` of the answer before"},
 		}},
+	{"show.services", "what answers here, and what is balanced: counts of the latter",
+		services_show, true,
+		{
+			{"limit", PARAM_INTEGER, false, 1, BALANCERS_LIMIT,
+				.help = "rows of the answer (1000)"},
+			{"offset", PARAM_INTEGER, false, 0, INT32_MAX,
+				.help = "rows left out before"},
+		}},
+	{"show.backends", "backends: state, weight, flows, packets and bytes both ways",
+		backends_show, true,
+		{
+			{"service", PARAM_STRING, .help = "of this service only"},
+			{"limit", PARAM_INTEGER, false, 1, BALANCERS_LIMIT,
+				.help = "rows of the answer (1000)"},
+			{"offset", PARAM_INTEGER, false, 0, UINT32_MAX,
+				.help = "rows left out before"},
+		}},
+	{"show.flows", "flows that are balanced, and the backend that each has", flows_show, true,
+		{
+			{"service", PARAM_STRING, .help = "of this service only"},
+			{"backend", PARAM_HOST, .help = "only of this backend"},
+			{"client", PARAM_ADDRESS, .help = "only of this client"},
+			{"limit", PARAM_INTEGER, false, 1, 10000,
+				.help = "about how many rows the answer has (1000)"},
+			{"cursor", PARAM_INTEGER, false, 0, INT64_MAX,
+				.help = "where to go on: `next` of the answer before"},
+		}},
 	{"show.workers", "workers: CPU, queues, load", show_workers, true},
 	{"show.stages", "stages of each worker: calls, packets, cycles", show_stages, true},
 	{"show.counters", "the books, every counter, NIC drops, buffers", show_counters, true},
@@ -99,6 +133,25 @@ static const struct method list[] = {
 			{"local", PARAM_ENDPOINT, true, .help = "our end"},
 			{"remote", PARAM_ENDPOINT, true, .help = "the peer's"},
 		}},
+
+	{"service.show", "a balanced service with its backends", services_show_one, true,
+		{SERVICE}},
+	{"service.drain", "no new flows for any of its backends, until the process ends",
+		services_drain, false, {SERVICE}},
+	{"service.enable", "its backends get flows again", services_enable, false, {SERVICE}},
+	{"service.maintain", "no new flows for any of its backends, and no checks",
+		services_maintain, false, {SERVICE}},
+	{"backend.drain", "no new flows for a backend, until the process ends", backends_drain,
+		false, {SERVICE, BACKEND}},
+	{"backend.enable", "a backend gets flows again", backends_enable, false,
+		{SERVICE, BACKEND}},
+	{"backend.maintain", "no new flows for a backend, and no checks", backends_maintain, false,
+		{SERVICE, BACKEND}},
+	{"backend.weight", "a backend's share of new flows, until the process ends",
+		backends_weight, false,
+		{SERVICE, BACKEND,
+			{"weight", PARAM_INTEGER, true, 0, MAGLEV_WEIGHT_MAX,
+				.help = "beside the others'; 0: none"}}},
 
 	{"config.diff", "what a configuration would change", changes_diff, true,
 		{{"file", PARAM_STRING, true,

@@ -36,6 +36,7 @@ static void print_args(FILE *out, const struct command *c)
 	for (const struct arg *a = c->args; a < c->args + COMMAND_ARGS && a->name != NULL; a++) {
 		switch (a->kind) {
 		case ARG_PLACE:
+		case ARG_NUMBER:
 		case ARG_FILE:
 			fprintf(out, " %s", a->shown);
 			break;
@@ -260,7 +261,8 @@ static int add_word(struct ctl *ctl, const struct command *c, char **words, int 
 	if (a->kind == ARG_PLACES)
 		append(params, a->name, words[0]);
 	else
-		json_object_set_new(params, a->name, json_string(words[0]));
+		json_object_set_new(params, a->name,
+			a->kind == ARG_NUMBER ? value_of(words[0]) : json_string(words[0]));
 	return 1;
 }
 

@@ -8,6 +8,7 @@
 #include "app.h"
 #include "config/conf.h"
 #include "json.h"
+#include "lb/lb.h"
 #include "loop.h"
 #include "net/absent.h"
 #include "net/kernel.h"
@@ -412,6 +413,16 @@ static json_t *mbufs(const struct net *net)
 	return json_pack("{s:o, s:o}", "in_use", json_count(in_use), "size", json_count(size));
 }
 
+/* The tables of balanced flows. */
+static json_t *flows(const struct net *net)
+{
+	struct flow_count c = lb_flow_count(net);
+
+	return json_pack("{s:o, s:o, s:o, s:o}", "now", json_count(c.flows), "added",
+		json_count(c.added), "displaced", json_count(c.displaced), "no_place",
+		json_count(c.refused));
+}
+
 static json_t *all_counters(const struct app *app)
 {
 	const struct net *net = app->net;
@@ -430,6 +441,7 @@ static json_t *all_counters(const struct app *app)
 	counters(net, result);
 	json_object_set_new(result, "nic", nic(net));
 	json_object_set_new(result, "mbufs", mbufs(net));
+	json_object_set_new(result, "flows", flows(net));
 	json_object_set_new(result, "workers", workers);
 	return result;
 }

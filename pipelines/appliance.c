@@ -64,6 +64,8 @@ static __rte_always_inline uint32_t pass(struct worker *w, const bool timed)
 
 	/* packets of our own */
 	stage(w, STAGE_error, &w->error, stage_error, timed);
+	if (timed && w->lb != NULL)
+		lb_answer(w);
 	stage_tcp_output(w, timed);
 	if (w->sockets != NULL)
 		sockets_tell(w);

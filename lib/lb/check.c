@@ -29,8 +29,6 @@ struct spans {
 	uint32_t n;
 };
 
-static const char *const protocol_name[] = {[LB_TCP] = "tcp", [LB_UDP] = "udp"};
-
 static const char *service_path(const struct lb_service_conf *s, const char *member, char to[PATH])
 {
 	snprintf(
@@ -56,17 +54,6 @@ static bool is_nat(const struct lb_service_conf *s)
 	return s->mode == LB_NAT || s->mode == LB_FULL_NAT;
 }
 
-static const char *mode_name(enum lb_mode mode)
-{
-	static const char *const names[LB_MODES] = {[LB_NAT] = "nat",
-		[LB_FULL_NAT] = "full-nat",
-		[LB_DSR] = "dsr",
-		[LB_IPIP] = "ipip",
-		[LB_GRE] = "gre"};
-
-	return names[mode];
-}
-
 /* Whether a host may have it, by itself. */
 static bool is_host(uint32_t addr)
 {
@@ -84,12 +71,12 @@ static void check_memory_of_flows(const struct lb_service_conf *s, struct errs *
 	if (is_nat(s))
 		errs_add(e, s->at, service_path(s, "flow_table", path),
 			"false, but mode %s has to remember flows; dsr, ipip and gre need not",
-			mode_name(s->mode));
+			lb_mode_name(s->mode));
 	else if (s->scheduler == LB_ROUND_ROBIN || s->scheduler == LB_LEAST_CONNECTIONS)
 		errs_add(e, s->at, service_path(s, "flow_table", path),
 			"false, but scheduler %s has to remember flows; maglev and source-hash "
 			"need not",
-			s->scheduler == LB_ROUND_ROBIN ? "round-robin" : "least-connections");
+			lb_scheduler_name(s->scheduler));
 }
 
 static void check_table(const struct lb_service_conf *s, struct errs *e)
@@ -136,7 +123,7 @@ static void check_port(
 		errs_add(e, b->at, path,
 			"%u, but mode %s leaves the port as it is; same is allowed, or mode nat or "
 			"full-nat",
-			b->port, mode_name(s->mode));
+			b->port, lb_mode_name(s->mode));
 	else if (s->mode == LB_NAT && !is_one_port(s))
 		errs_add(e, b->at, path,
 			"%u for several ports of the service: a reply would not say which; same is "
@@ -233,29 +220,19 @@ static void overlaps(const struct spans *spans,
 	}
 }
 
-static void ports_text(const struct lb_service_conf *s, char text[16])
-{
-	if (s->port == 0 && s->last_port == UINT16_MAX)
-		snprintf(text, 16, "any");
-	else if (is_one_port(s))
-		snprintf(text, 16, "%u", s->port);
-	else
-		snprintf(text, 16, "%u-%u", s->port, s->last_port);
-}
-
 static void collide(const struct span *a, const struct span *b, struct errs *e)
 {
 	const struct lb_service_conf *first = a->service, *second = b->service;
-	char path[PATH], text[IP4_ADDR_TEXT], ports[16];
+	char path[PATH], text[IP4_ADDR_TEXT], ports[LB_PORTS_TEXT];
 
 	if (is_later(first->at, second->at)) {
 		first = b->service;
 		second = a->service;
 	}
-	ports_text(first, ports);
 	errs_add(e, second->at, service_path(second, "port", path),
 		"service %s, on line %u, has %s port %s at %s", first->name, first->at.line,
-		protocol_name[a->protocol], ports, ip4_addr_text(second->addr, text));
+		lb_protocol_name(a->protocol), lb_ports_text(first, ports),
+		ip4_addr_text(second->addr, text));
 }
 
 /* What a reply comes from has to say whose it is: address, port and protocol are all there is. */
@@ -271,8 +248,8 @@ static void confuse(const struct span *a, const struct span *b, struct errs *e)
 	errs_add(e, second->backend->at, backend_path(second->service, second->backend, "", path),
 		"service %s, on line %u, has %s port %u of %s as a backend by mode nat, too: a "
 		"reply would not say whose it is; one of them must use full-nat",
-		first->service->name, first->backend->at.line, protocol_name[a->protocol], b->first,
-		ip4_addr_text(b->addr, text));
+		first->service->name, first->backend->at.line, lb_protocol_name(a->protocol),
+		b->first, ip4_addr_text(b->addr, text));
 }
 
 /* Several ports of a backend are bound to one service as a whole. */
@@ -287,7 +264,7 @@ static void confuse_ranges(const struct span *a, const struct span *b, struct er
 	errs_add(e, b->backend->at, backend_path(s, b->backend, "", path),
 		"service %s, on line %u, has several %s ports of %s by mode nat, and so has this "
 		"one; one service with all of them, or full-nat",
-		a->service->name, a->backend->at.line, protocol_name[a->protocol],
+		a->service->name, a->backend->at.line, lb_protocol_name(a->protocol),
 		ip4_addr_text(b->addr, text));
 }
 

@@ -234,6 +234,16 @@ uint32_t flow_ref(const struct flow_table *t, const struct flow *f)
 	return at * FLOW_SLOTS + (uint32_t)(f - t->bucket[at].flow);
 }
 
+bool flow_lives(const struct flow *f, uint16_t now)
+{
+	return !is_over(f, now);
+}
+
+uint32_t flow_refs(const struct flow_table *t)
+{
+	return flow_buckets(t) * FLOW_SLOTS;
+}
+
 struct flow *flow_at(struct flow_table *t, uint32_t ref)
 {
 	return &t->bucket[ref / FLOW_SLOTS].flow[ref % FLOW_SLOTS];

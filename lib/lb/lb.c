@@ -29,6 +29,7 @@ static void worker_free_lb(struct lb_worker *b)
 	if (b == NULL)
 		return;
 	flow_table_free(b->flows);
+	free(b->view);
 	free(b->backend);
 	free(b->service);
 	free(b->turn);
@@ -47,7 +48,9 @@ static int worker_attach(struct worker *w, const struct lb_conf *c, const uint64
 	b->backend = aligned_alloc(64, LB_PROTOS * c->max_backends * sizeof(*b->backend));
 	b->service = aligned_alloc(64, slots * sizeof(*b->service));
 	b->turn = calloc(slots, sizeof(*b->turn));
-	if (b->flows == NULL || b->backend == NULL || b->service == NULL || b->turn == NULL)
+	b->view = calloc(1, sizeof(*b->view));
+	if (b->flows == NULL || b->backend == NULL || b->service == NULL || b->turn == NULL ||
+		b->view == NULL)
 		return -ENOMEM;
 	memset(b->backend, 0, LB_PROTOS * c->max_backends * sizeof(*b->backend));
 	memset(b->service, 0, slots * sizeof(*b->service));

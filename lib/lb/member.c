@@ -76,6 +76,47 @@ void lb_set_weight(struct net *net, struct lb_member *m, uint16_t weight, ticks 
 	settle(net, m, now);
 }
 
+bool lb_set_admin_all(struct net *net, const char *service, enum lb_admin admin, ticks now)
+{
+	struct lb_plan *p = plan_of(net);
+
+	for (uint32_t i = 0; p != NULL && i < p->conf.n_services; i++) {
+		struct lb_svc *s = &p->services[i];
+
+		if (strcmp(s->conf.name, service) != 0)
+			continue;
+		for (uint32_t j = 0; j < s->conf.n_backends; j++)
+			s->members[j].admin = admin;
+		lb_weigh(s, now);
+		lb_settle(net, s);
+		return true;
+	}
+	return false;
+}
+
+/* --- services --- */
+
+bool lb_service_at(const struct net *net, uint32_t i, struct lb_running *s)
+{
+	const struct lb_plan *p = net->lb == NULL ? NULL : net->lb->control->plan;
+
+	if (p == NULL || i >= p->conf.n_services)
+		return false;
+	*s = (struct lb_running){&p->services[i].conf, p->services[i].members,
+		{p->services[i].slot[0], p->services[i].slot[1]}};
+	return true;
+}
+
+bool lb_service_find(const struct net *net, const char *name, struct lb_running *s)
+{
+	for (uint32_t i = 0; lb_service_at(net, i, s); i++)
+		if (strcmp(s->conf->name, name) == 0)
+			return true;
+	return false;
+}
+
+/* --- counts --- */
+
 static void add(struct lb_count *sum, const struct lb_count *c, int64_t sign)
 {
 	uint64_t times = (uint64_t)sign;
@@ -112,5 +153,31 @@ struct lb_count lb_service_count(const struct net *net, uint16_t slot)
 	for (uint16_t i = 0; i < net->n_workers; i++)
 		add(&sum, &net->worker[i]->lb->service[slot], 1);
 	add(&sum, &net->lb->control->service_base[slot], -1);
+	return sum;
+}
+
+struct lb_count lb_member_count(const struct net *net, const struct lb_member *m)
+{
+	struct lb_count sum = lb_backend_count(net, m->slot[0]), other;
+
+	if (m->slot[1] != LB_NOBODY) {
+		other = lb_backend_count(net, m->slot[1]);
+		add(&sum, &other, 1);
+	}
+	return sum;
+}
+
+struct flow_count lb_flow_count(const struct net *net)
+{
+	struct flow_count sum = {0};
+
+	for (uint16_t i = 0; net->lb != NULL && i < net->n_workers; i++) {
+		const struct flow_count *c = flow_count(net->worker[i]->lb->flows);
+
+		sum.flows += c->flows;
+		sum.added += c->added;
+		sum.displaced += c->displaced;
+		sum.refused += c->refused;
+	}
 	return sum;
 }

@@ -137,6 +137,7 @@ static void obey(struct worker *w, const struct command *c)
 		return;
 	case COMMAND_CONNECTIONS:
 	case COMMAND_ABORT:
+	case COMMAND_FLOWS:
 		w->view_about = *c;
 		w->view_wanted = true;
 		return;

@@ -24,17 +24,18 @@
 #define BACKLOG 1024
 
 static const struct {
+	const char *name;
 	bool is_udp;
 	enum udp_kind udp;
 	const struct tcp_ops *tcp;
 	bool has_files; /* below a root: http, whose listeners have a site for a user */
 } kinds[] = {
-	[SERVICE_UDP_ECHO] = {true, UDP_ECHO, NULL, false},
-	[SERVICE_UDP_DISCARD] = {true, UDP_DISCARD, NULL, false},
-	[SERVICE_TCP_ECHO] = {false, 0, &tcp_echo, false},
-	[SERVICE_TCP_DISCARD] = {false, 0, &tcp_discard, false},
-	[SERVICE_TCP_SOURCE] = {false, 0, &tcp_source, false},
-	[SERVICE_HTTP] = {false, 0, &tcp_http, true},
+	[SERVICE_UDP_ECHO] = {"udp-echo", true, UDP_ECHO, NULL, false},
+	[SERVICE_UDP_DISCARD] = {"udp-discard", true, UDP_DISCARD, NULL, false},
+	[SERVICE_TCP_ECHO] = {"tcp-echo", false, 0, &tcp_echo, false},
+	[SERVICE_TCP_DISCARD] = {"tcp-discard", false, 0, &tcp_discard, false},
+	[SERVICE_TCP_SOURCE] = {"tcp-source", false, 0, &tcp_source, false},
+	[SERVICE_HTTP] = {"http", false, 0, &tcp_http, true},
 };
 
 struct endpoint {
@@ -74,6 +75,16 @@ struct service_host {
 };
 
 /* --- control --- */
+
+const char *service_kind_name(enum service_kind kind)
+{
+	return kinds[kind].name;
+}
+
+bool service_is_udp(enum service_kind kind)
+{
+	return kinds[kind].is_udp;
+}
 
 /* Where a service's files are; false: they cannot be named. */
 static bool root_of(const struct services_conf *c, const struct service_conf *s, char root[512])

@@ -210,7 +210,7 @@ void stage_tcp_output(struct worker *w, bool timed)
 	if (timed) {
 		tcp_clock(w->stack, clock_to_us(w->now));
 		tcp_timers(w->stack, TCP_BUDGET);
-		if (w->view_wanted)
+		if (w->view_wanted && w->view_about.kind != COMMAND_FLOWS)
 			answer(w);
 	} else if (!w->tcp_waits) {
 		return;

@@ -113,6 +113,10 @@ uint32_t flow_buckets(const struct flow_table *t);
 
 /* A flow's place, as a number that stays its own while it lives. */
 uint32_t flow_ref(const struct flow_table *t, const struct flow *f);
+/* Whether a flow stands there, and its time is not over. */
+bool flow_lives(const struct flow *f, uint16_t now);
+/* Refs are below this. */
+uint32_t flow_refs(const struct flow_table *t);
 /* What stands there; its state is FLOW_FREE where nothing does. ref: from flow_ref(). */
 struct flow *flow_at(struct flow_table *t, uint32_t ref);
 

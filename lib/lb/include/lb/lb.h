@@ -56,8 +56,47 @@ void lb_set_health(struct net *net, struct lb_member *m, enum lb_health health, 
 void lb_set_admin(struct net *net, struct lb_member *m, enum lb_admin admin, ticks now);
 void lb_set_weight(struct net *net, struct lb_member *m, uint16_t weight, ticks now);
 
+/* The same for all backends of a service; false: there is no such service. */
+bool lb_set_admin_all(struct net *net, const char *service, enum lb_admin admin, ticks now);
+
+/* --- services --- */
+
+/* A service in force, in the order of the configuration. Borrowed, until the next apply. */
+struct lb_running {
+	const struct lb_service_conf *conf;
+	const struct lb_member *members; /* [conf->n_backends] */
+	uint16_t slot[2];		 /* of TCP, of UDP; LB_NOBODY: not that protocol */
+};
+
+/* The one of that index; false: there are no more. */
+bool lb_service_at(const struct net *net, uint32_t i, struct lb_running *s);
+/* The one of that name; false: there is none. */
+bool lb_service_find(const struct net *net, const char *name, struct lb_running *s);
+
+/* --- counts --- */
+
 /* All workers' counts of a slot. */
 struct lb_count lb_backend_count(const struct net *net, uint16_t slot);
 struct lb_count lb_service_count(const struct net *net, uint16_t slot);
+/* Of both slots of a member. */
+struct lb_count lb_member_count(const struct net *net, const struct lb_member *m);
+/* All workers' tables of flows. */
+struct flow_count lb_flow_count(const struct net *net);
+
+/* --- names, static --- */
+
+const char *lb_mode_name(enum lb_mode mode);
+const char *lb_scheduler_name(enum lb_scheduler scheduler);
+const char *lb_protocol_name(enum lb_protocol protocol);
+const char *lb_check_name(enum lb_check_kind kind);
+const char *lb_admin_name(enum lb_admin admin);
+const char *lb_health_name(enum lb_health health);
+/* What an operator has made of it, else its health: "drain", "maintenance", "up", ... */
+const char *lb_member_state(const struct lb_member *m);
+const char *lb_flow_state_name(enum flow_state state);
+
+/* "80", "8000-8010", "any"; returns text. */
+#define LB_PORTS_TEXT 16
+char *lb_ports_text(const struct lb_service_conf *s, char text[LB_PORTS_TEXT]);
 
 #endif

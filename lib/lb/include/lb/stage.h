@@ -35,7 +35,21 @@ struct lb_worker {
 	uint32_t sweep_left;	  /* buckets of this round */
 	ticks swept_at;
 	_Atomic uint32_t rounds; /* worker: w, control: r; times that the sweep went round */
+	struct lb_view *view;	 /* worker: w before w->view_seq, control: r after */
 };
+
+/* Flows as control asked for them (COMMAND_FLOWS). */
+#define LB_VIEW_ROWS 256
+struct lb_view {
+	uint32_t n;
+	bool more;	  /* ask again, */
+	uint32_t next;	  /* from here */
+	uint16_t seconds; /* the flows' time */
+	struct flow row[LB_VIEW_ROWS];
+};
+
+/* Fills in the view if control has asked. Worker, in timed passes, after commands. */
+void lb_answer(struct worker *w);
 
 /* Flows that are over end; the time. Worker, in timed passes. */
 void lb_time(struct worker *w);

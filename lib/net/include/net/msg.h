@@ -33,6 +33,7 @@ enum command_kind {
 	COMMAND_FAILED,	     /* addr on iface did not answer: host unreachable for what waits */
 	COMMAND_CONNECTIONS, /* list TCP connections from `addr` on in w->view, raise w->view_seq */
 	COMMAND_ABORT,	  /* end the TCP connection `sender`:local_port to `addr`:port; the same */
+	COMMAND_FLOWS,	  /* list balanced flows from `addr` on in w->lb->view; the same */
 	COMMAND_SNAPSHOT, /* copy the books into w->snapshot and raise w->snapshot_seq */
 };
 
@@ -42,11 +43,22 @@ struct command {
 	union {
 		uint16_t iface;
 		uint16_t local_port;
+		uint16_t other_service; /* COMMAND_FLOWS: a service of two protocols has two */
 	};
-	uint8_t dst_mac[6]; /* COMMAND_ARP_REQUEST: broadcast, or a neighbour's for a probe */
-	uint16_t port;	    /* COMMAND_ABORT: the peer's */
-	uint32_t sender; /* COMMAND_ARP_REQUEST: sender address, host order (0: RFC 5227 probe) */
-	uint32_t addr;	 /* target address, host order; COMMAND_CONNECTIONS: where to begin */
+	union {
+		struct {
+			uint8_t dst_mac[6]; /* ARP: broadcast, or a neighbour's for a probe */
+			uint16_t port;	    /* COMMAND_ABORT: the peer's */
+		};
+		struct { /* COMMAND_FLOWS: of these alone; host order, 0: any */
+			uint32_t backend;
+			uint16_t backend_port;
+			uint16_t service; /* one more than its slot, as the next */
+		};
+	};
+	/* COMMAND_ARP_REQUEST: sender address, host order (0: RFC 5227 probe); FLOWS: a client's */
+	uint32_t sender;
+	uint32_t addr; /* target address, host order; CONNECTIONS, FLOWS: where to begin */
 };
 static_assert(sizeof(struct command) == 20, "messages are copied by the word");
 

@@ -226,7 +226,7 @@ struct worker {
 	uint32_t tcp_held;	   /* received packets in its queues */
 	ticks tcp_wakes;	   /* when TCP has something to do at the latest; 0: nothing */
 	bool tcp_waits;		   /* it has more to say than there was room for */
-	bool view_wanted;	   /* control asked about connections: */
+	bool view_wanted;	   /* control asked about connections or flows: */
 	struct command view_about; /* this */
 	struct tcp_view *view;	   /* worker: w before view_seq, control: r after */
 	_Atomic uint32_t view_seq; /* worker: w, control: r */

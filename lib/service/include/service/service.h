@@ -72,6 +72,10 @@ struct services_conf {
 			      */
 };
 
+/* Its name in a configuration; whether it is over UDP, else TCP. */
+const char *service_kind_name(enum service_kind kind);
+bool service_is_udp(enum service_kind kind);
+
 int service_check(const struct services_conf *c, struct errs *e);
 /* Reads the files of http; what is wrong with them is said in e. */
 int service_build(struct net *net, const struct services_conf *c, struct errs *e);

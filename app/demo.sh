@@ -104,6 +104,62 @@ address_hosts() {
     die "millrace's ports are up, but it does not forward"
 }
 
+# --- the backends of the service 198.18.0.100, in the server's namespace ---
+
+backends=(one two three) # on the ports 8001, 8002, 8003
+
+backends_conf() {
+  local i
+  echo "daemon off; master_process off; pid $state/nginx/pid; error_log stderr crit;"
+  echo "events {} http { access_log off;"
+  for i in client_body proxy fastcgi uwsgi scgi; do
+    echo "${i}_temp_path $state/nginx/$i;"
+  done
+  for i in "${!backends[@]}"; do
+    echo "server { listen $((8001 + i)); return 200 'backend ${backends[i]}\n'; }"
+  done
+  echo "}"
+}
+
+# One nginx, as nobody, which needs no address yet; clear_all() finds it in the namespace, and the
+# kernel tells it to stop should this shell be killed.
+start_backends() {
+  local i nobody=(--reuid=65534 --regid=65534 --clear-groups) deadline=$((SECONDS + up_within))
+  install -d -o 65534 "$state/nginx"
+  backends_conf >"$state/nginx/conf"
+  ip netns exec "$server" setsid setpriv "${nobody[@]}" \
+    setpriv --pdeathsig TERM nginx -p "$state/nginx" -c "$state/nginx/conf" \
+    </dev/null >&2 {lock}<&- &
+  for i in "${!backends[@]}"; do
+    until ip netns exec "$server" nc -z 127.0.0.1 $((8001 + i)); do
+      kill -0 $! 2>/dev/null || die "the backends (nginx) did not start; the reason is above"
+      ((SECONDS < deadline)) || die "the backends (nginx) did not listen after $up_within s"
+      sleep 0.05
+    done
+  done
+}
+
+# --- what millctl says, by the function `ctl` of who sources this ---
+
+links_up() {
+  ctl show ports | grep -o '"link": *"up"' | wc -l
+}
+
+# How many backends are not up; one that is not checked counts as up. Nothing without an answer.
+backends_missing() {
+  local rows
+  rows=$(ctl show backends | tr -d ' \n') || return
+  grep -o '{[^{}]*}' <<<"$rows" | grep -v '"state":"up"' | grep -cv '"check":"none"'
+}
+
+wait_for_backends() {
+  local deadline=$((SECONDS + up_within))
+  until [[ $(backends_missing) == 0 ]]; do
+    ((SECONDS < deadline)) || die "the backends were not found healthy after $up_within s"
+    sleep 0.05
+  done
+}
+
 # --- the end ---
 
 # Waits for the daemon and, if there is one, CMD; $ended is the one that ended, $status how.

@@ -78,11 +78,12 @@ def test_a_prompt_that_says_what_to_try():
     said = vm.read_to("guest# ")
     assert f"on two {lab.NIC} cards" in said
     tries = [line.split() for line in said.splitlines() if "ip netns exec" in line]
-    assert [words[4] for words in tries] == ["ping", "nc", "curl"]
+    assert [words[4] for words in tries] == ["ping", "nc", "curl", "curl"]
     ping = subprocess.run([*tries[0][:4], "ping", "-q", "-c", "1", "-w", "20", tries[0][5]],
                           capture_output=True, text=True)
     assert ping.returncode == 0, ping
     assert "<title>millrace" in lab.sh(*tries[2][:4], "curl", "-s", "-m", "20", tries[2][5])
+    assert "backend " in lab.sh(*tries[3][:4], "curl", "-s", "-m", "20", tries[3][5])
     assert "198.18.1.254/24" in vm.type("millctl show ports")
     os.write(vm.fd, b"exit\n")
     assert vm.wait() == 0

@@ -6,6 +6,7 @@
  * A burst in three passes: whose flow it is, its bucket on the way; the flow and its backend, the
  * route on the way; what changes, and out.
  */
+#include "bucket.h"
 #include "inner.h"
 #include "net/steer.h"
 
@@ -39,6 +40,18 @@ uint16_t lb_service_of(
 	return LB_NOBODY;
 }
 
+/* The same; most addresses have one service, or it is the first. */
+static inline uint16_t service_of(
+	const struct lb_match *match, const struct lb_vip *vip, uint8_t proto, be16 port)
+{
+	const struct lb_range *r = &match->range[vip->first];
+	uint16_t number = from_be16(port);
+
+	if (likely(vip->n > 0 && r->proto == proto && number >= r->lo && number <= r->hi))
+		return r->service;
+	return lb_service_of(match, vip, proto, port);
+}
+
 /* What is not a whole packet of TCP or UDP. Takes m. */
 static void odd(struct worker *w, struct rte_mbuf *m)
 {
@@ -53,14 +66,16 @@ static void odd(struct worker *w, struct rte_mbuf *m)
 	}
 }
 
-/* Whose flow m is. False: m has gone elsewhere. */
+/* Whose flow m is, and its bucket asked for. False: m has gone elsewhere. */
 static inline bool ask(struct worker *w, const struct lb_match *match, struct rte_mbuf *m,
 	uint32_t index, struct ask *a)
 {
 	const struct lb_vip *vip = &match->vip[index];
+	struct lb_ends ends;
+	struct flow_key key;
 	uint16_t owner;
 
-	if (unlikely(!lb_ends_of(m, &a->ends))) {
+	if (unlikely(!lb_ends_of(m, &ends))) {
 		odd(w, m);
 		return false;
 	}
@@ -68,15 +83,19 @@ static inline bool ask(struct worker *w, const struct lb_match *match, struct rt
 		handover(w, owner, m);
 		return false;
 	}
-	a->m = m;
-	a->key = (struct flow_key){.addr = a->ends.ip->src,
-		.port = a->ends.sport,
-		.service_port = a->ends.dport,
-		.service = lb_service_of(match, vip, a->ends.ip->proto, a->ends.dport)};
-	if (unlikely(a->key.service == LB_NOBODY)) {
+	key = (struct flow_key){.addr = ends.ip->src,
+		.port = ends.sport,
+		.service_port = ends.dport,
+		.service = service_of(match, vip, ends.ip->proto, ends.dport)};
+	if (unlikely(key.service == LB_NOBODY)) {
 		lb_refuse(w, m, DROP_NO_SERVICE);
 		return false;
 	}
+	a->m = m;
+	a->ends = ends;
+	a->key = key;
+	a->hash = bucket_hash(w->lb->flows, &key);
+	rte_prefetch0(bucket_home(w->lb->flows, a->hash));
 	return true;
 }
 
@@ -85,7 +104,7 @@ static inline uint16_t backend_of(struct worker *w, struct ask *a, struct flow *
 {
 	const struct lb *lb = w->net->lb;
 
-	*f = flow_find(w->lb->flows, a->hash, &a->key, w->lb->seconds);
+	*f = bucket_look_up(w->lb->flows, a->hash, &a->key, w->lb->seconds);
 	if (unlikely(*f == NULL || lb->backend[(*f)->backend].state > LB_BACKEND_OPEN))
 		return lb_start(w, a->m, &a->ends, a->hash, &a->key, f);
 	return (*f)->backend;
@@ -114,17 +133,11 @@ static void balance(struct worker *w, struct rte_mbuf **pkt, const uint32_t *aux
 	const struct lb_match *match = atomic_load_explicit(&lb->match, memory_order_acquire);
 	struct ask asked[BURST];
 	struct lb_edit edit[BURST];
+	const struct ask *sent[BURST];
 	uint32_t n_asked = 0, n_sent = 0;
 
-	for (uint32_t i = 0; i < n; i++) {
-		struct ask *a = &asked[n_asked];
-
-		if (!ask(w, match, pkt[i], aux[i] & ~FIB_SERVICE_ARP, a))
-			continue;
-		a->hash = flow_hash(w->lb->flows, &a->key);
-		flow_prefetch(w->lb->flows, a->hash);
-		n_asked++;
-	}
+	for (uint32_t i = 0; i < n; i++)
+		n_asked += ask(w, match, pkt[i], aux[i] & ~FIB_SERVICE_ARP, &asked[n_asked]);
 	for (uint32_t i = 0; i < n_asked; i++) {
 		struct ask *a = &asked[i];
 		struct flow *f;
@@ -137,10 +150,10 @@ static void balance(struct worker *w, struct rte_mbuf **pkt, const uint32_t *aux
 		towards(&lb->backend[backend], a, &edit[n_sent]);
 		rte_prefetch0(fib4_slot(w->net->fib, edit[n_sent].hop));
 		count_in(w, backend, a->m);
-		asked[n_sent++].m = a->m;
+		sent[n_sent++] = a;
 	}
 	for (uint32_t i = 0; i < n_sent; i++)
-		lb_send(w, asked[i].m, &edit[i]);
+		lb_send_at(w, sent[i]->m, sent[i]->ends.ip, sent[i]->ends.l4, &edit[i]);
 }
 
 void stage_balance(struct worker *w)

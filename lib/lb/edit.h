@@ -36,12 +36,12 @@ struct lb_edit {
  */
 uint32_t lb_way_odd(struct worker *w, struct rte_mbuf *m, const struct lb_edit *e, fib_entry entry);
 
-/* The same, where one question says that nothing is in the way. */
-static inline uint32_t lb_way(struct worker *w, struct rte_mbuf *m, const struct lb_edit *e)
+/* The same, where one question says that nothing is in the way; ip: m's header. */
+static inline uint32_t lb_way(
+	struct worker *w, struct rte_mbuf *m, const struct ip4_hdr *ip, const struct lb_edit *e)
 {
 	fib_entry entry = fib4_lookup(w->net->fib, e->hop);
 	const struct adj *a = &w->net->adj[fib_entry_index(entry)];
-	const struct ip4_hdr *ip = pkt_ip4(m);
 	int32_t plain;
 
 	if (unlikely(fib_entry_kind(entry) != FIB_FORWARD))
@@ -72,18 +72,24 @@ static inline void lb_rewrite(struct ip4_hdr *ip, void *l4, const struct lb_edit
 	}
 }
 
-/* Takes ownership. */
-static inline void lb_send(struct worker *w, struct rte_mbuf *m, const struct lb_edit *e)
+/* Takes ownership; ip and l4: m's headers. */
+static inline void lb_send_at(
+	struct worker *w, struct rte_mbuf *m, struct ip4_hdr *ip, void *l4, const struct lb_edit *e)
 {
-	struct ip4_hdr *ip = pkt_ip4(m);
-	uint32_t adj = lb_way(w, m, e);
+	uint32_t adj = lb_way(w, m, ip, e);
 
 	if (unlikely(adj == 0))
 		return;
 	ip4_hdr_dec_ttl(ip);
-	lb_rewrite(ip, pkt_l4(m), e);
+	lb_rewrite(ip, l4, e);
 	w->count[COUNT_ip4_forwarded]++;
 	lane_put(&w->fwd_out, m, adj);
+}
+
+/* The same. */
+static inline void lb_send(struct worker *w, struct rte_mbuf *m, const struct lb_edit *e)
+{
+	lb_send_at(w, m, pkt_ip4(m), pkt_l4(m), e);
 }
 
 #endif

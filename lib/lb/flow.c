@@ -1,33 +1,10 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/*
- * The flows' buckets. A flow's home is the bucket that its hash names; it stands there or in one of
- * the REACH - 1 next ones. The home counts those of its own that stand elsewhere and knows how far
- * off they may be, so that a look-up goes no further than it may find something.
- */
-#include "lb/flow.h"
+/* The flows' places: taken, given up, swept; bucket.h has how they are found. */
+#include "bucket.h"
 
-#include "base/hash.h"
 #include "base/numa.h"
 
-#include <string.h>
-
 #define REACH 8 /* buckets in which a flow may stand; at a fill of 0.6, 3 in 10,000 find none */
-
-struct bucket {
-	alignas(64) struct flow flow[FLOW_SLOTS];
-	uint16_t away; /* flows whose home this is, and that stand elsewhere */
-	uint16_t far;  /* none of them by more buckets */
-};
-static_assert(sizeof(struct bucket) == 64, "one line a probe");
-static_assert(offsetof(struct flow, backend) == 10, "a flow begins with its key");
-
-struct flow_table {
-	struct bucket *bucket;
-	uint32_t n; /* buckets that are homes; REACH - 1 more follow */
-	uint64_t secret[2];
-	uint32_t swept; /* the bucket that flow_sweep() looks at next */
-	alignas(64) struct flow_count count;
-};
 
 static size_t bytes_of(const struct flow_table *t)
 {
@@ -61,55 +38,27 @@ void flow_table_free(struct flow_table *t)
 
 uint32_t flow_hash(const struct flow_table *t, const struct flow_key *key)
 {
-	return hash_secret(t->secret, (uint64_t)key->addr << 32 | key->service,
-		(uint64_t)key->port << 16 | key->service_port);
-}
-
-static inline struct bucket *home_of(const struct flow_table *t, uint32_t hash)
-{
-	return &t->bucket[(uint64_t)hash * t->n >> 32];
+	return bucket_hash(t, key);
 }
 
 void flow_prefetch(const struct flow_table *t, uint32_t hash)
 {
-	__builtin_prefetch(home_of(t, hash), 1);
+	__builtin_prefetch(bucket_home(t, hash), 1);
 }
 
-static inline bool is_of(const struct flow *f, const struct flow_key *key)
+struct flow *bucket_find_away(struct bucket *home, const struct flow_key *key)
 {
-	return f->state != FLOW_FREE && memcmp(f, key, offsetof(struct flow, backend)) == 0;
-}
-
-/* Half of the clock's circle is the past. */
-static inline bool is_over(const struct flow *f, uint16_t now)
-{
-	return (int16_t)(f->ends - now) <= 0;
-}
-
-static inline struct flow *find_in(struct bucket *b, const struct flow_key *key)
-{
-	for (uint32_t i = 0; i < FLOW_SLOTS; i++)
-		if (is_of(&b->flow[i], key))
-			return &b->flow[i];
-	return NULL;
-}
-
-static inline struct flow *find(struct flow_table *t, uint32_t hash, const struct flow_key *key)
-{
-	struct bucket *home = home_of(t, hash);
-	struct flow *f = find_in(home, key);
+	struct flow *f = NULL;
 
 	for (uint32_t i = 1; f == NULL && i <= home->far; i++)
-		f = find_in(home + i, key);
+		f = bucket_find(home + i, key);
 	return f;
 }
 
 struct flow *flow_find(
 	struct flow_table *t, uint32_t hash, const struct flow_key *key, uint16_t now)
 {
-	struct flow *f = find(t, hash, key);
-
-	return f == NULL || is_over(f, now) ? NULL : f;
+	return bucket_look_up(t, hash, key, now);
 }
 
 static uint32_t index_of(const struct flow_table *t, const struct flow *f)
@@ -123,7 +72,7 @@ void flow_end(struct flow_table *t, struct flow *f)
 	struct bucket *home;
 
 	memcpy(&key, f, offsetof(struct flow, backend));
-	home = home_of(t, flow_hash(t, &key));
+	home = bucket_home(t, flow_hash(t, &key));
 	if (home != &t->bucket[index_of(t, f)] && --home->away == 0)
 		home->far = 0;
 	memset(f, 0, sizeof(*f));
@@ -137,7 +86,7 @@ static inline uint32_t price(const struct flow *f, uint16_t now)
 {
 	if (f->state == FLOW_FREE)
 		return EMPTY;
-	if (is_over(f, now))
+	if (flow_is_over(f, now))
 		return OVER;
 	return f->state == FLOW_ESTABLISHED ? PRICELESS : CHEAPEST_ALIVE + f->state;
 }
@@ -171,8 +120,8 @@ static struct flow *place_for(struct bucket *home, uint16_t now)
 struct flow *flow_add(struct flow_table *t, uint32_t hash, const struct flow_key *key, uint16_t now,
 	struct flow *gone)
 {
-	struct bucket *home = home_of(t, hash);
-	struct flow *f = find(t, hash, key); /* one that is over */
+	struct bucket *home = bucket_home(t, hash);
+	struct flow *f = bucket_search(t, hash, key); /* one that is over */
 	uint32_t off;
 
 	*gone = (struct flow){.state = FLOW_FREE};
@@ -184,7 +133,7 @@ struct flow *flow_add(struct flow_table *t, uint32_t hash, const struct flow_key
 	}
 	if (f->state != FLOW_FREE) {
 		*gone = *f;
-		t->count.displaced += !is_over(f, now);
+		t->count.displaced += !flow_is_over(f, now);
 		flow_end(t, f);
 	}
 	memcpy(f, key, offsetof(struct flow, backend));
@@ -210,7 +159,7 @@ bool flow_sweep(struct flow_table *t, uint16_t now, flow_doomed *doomed, const v
 			struct flow *f = &b->flow[i];
 
 			if (f->state == FLOW_FREE ||
-				(!is_over(f, now) && (doomed == NULL || !doomed(f, arg))))
+				(!flow_is_over(f, now) && (doomed == NULL || !doomed(f, arg))))
 				continue;
 			*gone = *f;
 			flow_end(t, f);
@@ -236,7 +185,7 @@ uint32_t flow_ref(const struct flow_table *t, const struct flow *f)
 
 bool flow_lives(const struct flow *f, uint16_t now)
 {
-	return !is_over(f, now);
+	return !flow_is_over(f, now);
 }
 
 uint32_t flow_refs(const struct flow_table *t)

@@ -21,7 +21,8 @@ enum {			   /* marks of a flow */
 
 /* A packet of TCP or UDP, with its ports at hand. */
 struct lb_ends {
-	const struct ip4_hdr *ip;
+	struct ip4_hdr *ip;
+	void *l4;
 	be16 sport, dport;
 	uint8_t flags; /* of TCP */
 };
@@ -29,8 +30,8 @@ struct lb_ends {
 /* Reads them; false: a fragment, another protocol, or a header that is not whole at hand. */
 static inline bool lb_ends_of(const struct rte_mbuf *m, struct lb_ends *e)
 {
-	const struct ip4_hdr *ip = pkt_ip4(m);
-	const struct tcp_hdr *tcp = pkt_l4(m);
+	struct ip4_hdr *ip = pkt_ip4(m);
+	struct tcp_hdr *tcp = ip4_hdr_payload(ip);
 	bool is_tcp = ip->proto == IP4_PROTO_TCP;
 	uint32_t need = is_tcp ? TCP_HDR_LEN : UDP_HDR_LEN;
 
@@ -39,6 +40,7 @@ static inline bool lb_ends_of(const struct rte_mbuf *m, struct lb_ends *e)
 		     ip4_hdr_payload_len(ip) < need))
 		return false;
 	e->ip = ip;
+	e->l4 = tcp;
 	e->sport = tcp->sport; /* as in TCP, so in UDP */
 	e->dport = tcp->dport;
 	e->flags = is_tcp ? tcp->flags : 0;

@@ -7,6 +7,7 @@
  * them which flow it would be. Where there is no such flow, the packet is the backend's own affair
  * and goes on in `in`, as all others do.
  */
+#include "bucket.h"
 #include "inner.h"
 #include "net/steer.h"
 
@@ -79,7 +80,7 @@ static bool reply(struct worker *w, const struct lb_match *match, struct rte_mbu
 		handover(w, owner, m);
 		return true;
 	}
-	f = flow_find(w->lb->flows, flow_hash(w->lb->flows, &key), &key, w->lb->seconds);
+	f = bucket_look_up(w->lb->flows, bucket_hash(w->lb->flows, &key), &key, w->lb->seconds);
 	if (f == NULL || lb->backend[f->backend].addr != ends.ip->src)
 		return false;
 	lb_track(w, f, &lb->vservice[b->service], ends.flags, false);

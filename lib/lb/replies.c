@@ -5,13 +5,14 @@
  * in -> in | fwd_out | error | hand-over | park | drop. A reply of destination NAT needs no state
  * to find its owner: the bindings say which service and port its backend answers for, and with
  * them which flow it would be. Where there is no such flow, the packet is the backend's own affair
- * and goes on in `in`, as all others do.
+ * and goes on in `in`, as all others do. In bursts: whose they would be, their buckets on the way;
+ * then the flows, and out.
  */
 #include "bucket.h"
 #include "inner.h"
 #include "net/steer.h"
 
-#include <string.h>
+#define BURST 32
 
 static const struct lb_binding *binding_at(
 	const struct lb_match *match, be32 addr, be16 port, uint8_t proto)
@@ -48,61 +49,116 @@ static void count_out(struct worker *w, uint16_t backend, const struct rte_mbuf 
  * A reply goes to a client, not to us. What a backend sends to a virtual address is a client's own:
  * it must not be handed to the worker of a flow that it is no reply of, which would then keep it.
  */
-static bool is_elsewhere(const struct net *net, uint32_t dst)
+static inline bool is_elsewhere(const struct net *net, uint32_t dst)
 {
-	return !lookup_is_ours(net, dst) && !lookup_is_service(net, dst);
+	enum fib_kind kind = fib_entry_kind(fib4_lookup(net->fib, dst));
+
+	return kind != FIB_LOCAL && kind != FIB_SERVICE;
 }
 
-/* A reply of destination NAT, if it is one: true, and it has gone. */
-static bool reply(struct worker *w, const struct lb_match *match, struct rte_mbuf *m)
+/* A packet that may be a reply of destination NAT. */
+struct answer {
+	struct rte_mbuf *m;
+	uint32_t at; /* in the lane */
+	uint32_t hash;
+	struct lb_ends ends;
+	struct flow_key key;
+	struct nat_end service; /* whom it is from, for its client */
+};
+
+/* Whose it would be, and its bucket asked for. False: it is none; *m NULL: it has gone. */
+static inline bool ask(
+	struct worker *w, const struct lb_match *match, struct rte_mbuf **m, struct answer *a)
 {
-	const struct lb *lb = w->net->lb;
 	const struct lb_binding *b;
 	struct lb_ends ends;
 	struct flow_key key;
-	struct lb_edit e;
-	struct flow *f;
 	uint16_t owner;
 
-	if (!lb_ends_of(m, &ends) || (b = binding_of(match, &ends)) == NULL ||
+	if (!lb_ends_of(*m, &ends) || (b = binding_of(match, &ends)) == NULL ||
 		!is_elsewhere(w->net, ip4_hdr_dst(ends.ip)))
 		return false;
-	e = (struct lb_edit){.hop = ip4_hdr_dst(ends.ip),
-		.kind = LB_EDIT_SRC,
-		.src = {lb->vservice[b->service].addr,
-			b->port != 0 ? b->service_port : ends.sport}};
 	key = (struct flow_key){.addr = ends.ip->dst,
 		.port = ends.dport,
 		.service = b->service,
-		.service_port = e.src.port};
-	owner = steer_owner_by(w, key.addr, e.src.addr, key.port, key.service_port);
-	if (owner != w->id) {
-		handover(w, owner, m);
-		return true;
+		.service_port = b->port != 0 ? b->service_port : ends.sport};
+	a->service = (struct nat_end){w->net->lb->vservice[b->service].addr, key.service_port};
+	if (unlikely(w->net->n_workers > 1)) {
+		owner = steer_owner_by(w, key.addr, a->service.addr, key.port, key.service_port);
+		if (owner != w->id) {
+			handover(w, owner, *m);
+			*m = NULL;
+			return false;
+		}
 	}
-	f = bucket_look_up(w->lb->flows, bucket_hash(w->lb->flows, &key), &key, w->lb->seconds);
-	if (f == NULL || lb->backend[f->backend].addr != ends.ip->src)
-		return false;
-	lb_track(w, f, &lb->vservice[b->service], ends.flags, false);
-	count_out(w, f->backend, m);
-	lb_send(w, m, &e);
+	a->m = *m;
+	a->ends = ends;
+	a->key = key;
+	a->hash = bucket_hash(w->lb->flows, &key);
+	rte_prefetch0(bucket_home(w->lb->flows, a->hash));
 	return true;
+}
+
+/* Those that have a flow leave the lane. */
+static void answer(struct worker *w, const struct answer *answers, uint32_t n)
+{
+	const struct lb *lb = w->net->lb;
+	const struct answer *sent[BURST];
+	uint32_t n_sent = 0;
+
+	for (uint32_t i = 0; i < n; i++) {
+		const struct answer *a = &answers[i];
+		struct flow *f = bucket_look_up(w->lb->flows, a->hash, &a->key, w->lb->seconds);
+
+		if (f == NULL || lb->backend[f->backend].addr != a->ends.ip->src)
+			continue;
+		lb_track(w, f, &lb->vservice[a->key.service], a->ends.flags, false);
+		count_out(w, f->backend, a->m);
+		w->in.pkt[a->at] = NULL;
+		sent[n_sent++] = a;
+	}
+	for (uint32_t i = 0; i < n_sent; i++) {
+		const struct answer *a = sent[i];
+		const struct lb_edit e = {
+			.hop = ip4_hdr_dst(a->ends.ip), .kind = LB_EDIT_SRC, .src = a->service};
+
+		lb_send_at(w, a->m, a->ends.ip, a->ends.l4, &e);
+	}
+}
+
+static void close_gaps(struct lane *in)
+{
+	uint32_t kept = 0;
+
+	for (uint32_t i = 0; i < in->n; i++) {
+		in->pkt[kept] = in->pkt[i];
+		in->aux[kept] = in->aux[i];
+		kept += in->pkt[i] != NULL;
+	}
+	in->n = kept;
 }
 
 void stage_replies(struct worker *w)
 {
 	const struct lb_match *match =
 		atomic_load_explicit(&w->net->lb->match, memory_order_acquire);
+	struct answer answers[BURST];
 	struct lane *in = &w->in;
-	uint32_t kept = 0;
+	uint32_t n = 0, met = 0;
 
 	for (uint32_t i = 0; i < in->n; i++) {
-		struct rte_mbuf *m = in->pkt[i];
-
-		if (unlikely(lb_filter_has(match, pkt_ip4(m)->src)) && reply(w, match, m))
+		if (likely(!lb_filter_has(match, pkt_ip4(in->pkt[i])->src)))
 			continue;
-		in->pkt[kept] = m;
-		in->aux[kept++] = in->aux[i];
+		met++;
+		answers[n].at = i;
+		n += ask(w, match, &in->pkt[i], &answers[n]);
+		if (n == BURST) {
+			answer(w, answers, n);
+			n = 0;
+		}
 	}
-	in->n = kept;
+	if (n > 0)
+		answer(w, answers, n);
+	if (met > 0)
+		close_gaps(in);
 }

@@ -28,6 +28,15 @@ static const struct option backend[] = {
 static const struct section backend_section = {
 	SECTION(backend), .size = sizeof(struct lb_backend_conf), .placed = true};
 
+static const struct option acl[] = {
+	{"prefix", PREFIX, AT(struct lb_acl_conf, prefix), .required = true,
+		.example = "198.18.0.0/24", .help = "Of clients; the longest that matches counts."},
+	{"allow", BOOLEAN, AT(struct lb_acl_conf, allow), "true",
+		.help = "Whether they may; false: their packets are dropped."},
+};
+static const struct section acl_section = {
+	SECTION(acl), .size = sizeof(struct lb_acl_conf), .placed = true};
+
 static const struct option service[] = {
 	{"name", NAME, AT(struct lb_service_conf, name), .max = LB_NAME - 1, .required = true,
 		.example = "shop", .help = "What it is called in tables."},
@@ -50,6 +59,9 @@ static const struct option service[] = {
 		.help = "Flows are remembered; false: the hash alone, where replies do not pass."},
 	{"table", NUMBER, AT(struct lb_service_conf, table_size), "65537", 2, MAGLEV_SIZE_MAX,
 		.unit = "places", .help = "Of Maglev's table: a prime, a hundred for a backend."},
+	{"acl", LIST, AT(struct lb_service_conf, acl), .max = LB_ACLS, .of = &acl_section,
+		COUNT(struct lb_service_conf, n_acl),
+		.help = "Who may use it; with none everybody may, with some nobody else."},
 	{"backends", LIST, AT(struct lb_service_conf, backends), .max = MAGLEV_BACKENDS,
 		.of = &backend_section, COUNT(struct lb_service_conf, n_backends),
 		.help = "Who serves it."},

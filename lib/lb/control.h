@@ -19,6 +19,7 @@ struct lb_svc {
 	uint16_t vip;
 	struct lb_member *members;	 /* [conf.n_backends] of the plan's */
 	struct lb_pick *pick[LB_PROTOS]; /* built, not published yet */
+	struct lb_acl *acl[LB_PROTOS];	 /* the same; NULL: everybody */
 };
 
 struct lb_plan {
@@ -80,6 +81,11 @@ int lb_match_new(struct net *net, struct lb_plan *p);
 bool lb_match_looks_behind(const struct lb_match *m);
 /* NULL is allowed; takes a void pointer for epoch_defer(). */
 void lb_match_free(void *match);
+
+/* --- acl.c --- */
+
+/* Of n lines, at least one: free() it. NULL: no memory. */
+struct lb_acl *lb_acl_new(const struct lb_acl_conf *c, uint32_t n);
 
 /* --- pick.c --- */
 

@@ -64,6 +64,16 @@ static inline struct lb_pick *lb_pick_of(const struct lb_vservice *s)
 	return atomic_load_explicit(&s->pick, memory_order_acquire);
 }
 
+/* --- sources (acl.c) --- */
+
+/* Whether the service takes flows from a client. */
+static inline bool lb_acl_allows(const struct lb_vservice *s, be32 client)
+{
+	const struct lb_acl *acl = atomic_load_explicit(&s->acl, memory_order_acquire);
+
+	return likely(acl == NULL) || lb_acl_allows_in(acl, from_be32(client));
+}
+
 /* --- flows (track.c) --- */
 
 /*
@@ -92,7 +102,10 @@ void lb_flow_gone(struct worker *w, const struct flow *gone);
 uint16_t lb_start(struct worker *w, struct rte_mbuf *m, const struct lb_ends *ends, uint32_t hash,
 	const struct flow_key *key, struct flow **f);
 
-/* The packet's sender is refused as a host would: a reset, or port unreachable. Takes m. */
+/*
+ * The packet's sender is refused as a host would: a reset, or port unreachable; whom a list of
+ * sources keeps out hears nothing. Takes m.
+ */
 void lb_refuse(struct worker *w, struct rte_mbuf *m, enum drop_reason why);
 
 #endif

@@ -220,7 +220,11 @@ static void set_service(struct net *net, struct lb_svc *s, uint32_t k)
 {
 	struct lb *lb = net->lb;
 	struct lb_vservice *v = &lb->vservice[s->slot[k]];
+	struct lb_acl *acl = atomic_exchange_explicit(&v->acl, s->acl[k], memory_order_acq_rel);
 
+	s->acl[k] = NULL;
+	if (acl != NULL)
+		epoch_defer(net->epoch, free, acl);
 	v->addr = to_be32(s->conf.addr);
 	v->proto = protos[k];
 	v->mode = (uint8_t)s->conf.mode;

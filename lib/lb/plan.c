@@ -199,6 +199,16 @@ static int give_vip(struct lb_control *c, struct lb_plan *p, struct lb_svc *s)
 	return 0;
 }
 
+static int fill_slot(struct net *net, struct lb_svc *s, uint32_t k)
+{
+	if (s->conf.n_acl > 0) {
+		s->acl[k] = lb_acl_new(s->conf.acl, s->conf.n_acl);
+		if (s->acl[k] == NULL)
+			return -ENOMEM;
+	}
+	return lb_pick_new(net, s, k, &s->pick[k]);
+}
+
 int lb_plan_new(struct net *net, const struct lb_conf *c, struct lb_plan **plan)
 {
 	struct lb_control *control = net->lb->control;
@@ -225,7 +235,7 @@ int lb_plan_new(struct net *net, const struct lb_conf *c, struct lb_plan **plan)
 		lb_weigh(s, now);
 		for (uint32_t k = 0; rc == 0 && k < LB_PROTOS; k++)
 			if (s->slot[k] != LB_NOBODY)
-				rc = lb_pick_new(net, s, k, &s->pick[k]);
+				rc = fill_slot(net, s, k);
 	}
 	if (rc == 0)
 		rc = lb_match_new(net, p);
@@ -280,8 +290,10 @@ void lb_plan_end(struct lb_plan *p)
 
 		free(s->conf.acl);
 		free(s->conf.backends);
-		for (uint32_t k = 0; k < LB_PROTOS; k++)
+		for (uint32_t k = 0; k < LB_PROTOS; k++) {
 			free(s->pick[k]);
+			free(s->acl[k]);
+		}
 	}
 	for (uint32_t i = 0; p->conf.pools != NULL && i < p->conf.n_pools; i++)
 		free(p->conf.pools[i].addrs);

@@ -16,7 +16,7 @@ void lb_refuse(struct worker *w, struct rte_mbuf *m, enum drop_reason why)
 		error_put(w, m, why == DROP_NO_SERVICE ? ERROR_SERVICE : ERROR_BACKEND, 0);
 		return;
 	}
-	if (pkt_ip4(m)->proto == IP4_PROTO_TCP)
+	if (pkt_ip4(m)->proto == IP4_PROTO_TCP && why != DROP_LB_ACL)
 		tcp_reset_answer(w, m);
 	drop(w, m, why);
 }
@@ -134,6 +134,8 @@ uint16_t lb_start(struct worker *w, struct rte_mbuf *m, const struct lb_ends *en
 		if (closes)
 			return refused(w, m, key->service, DROP_LB_BACKEND_GONE);
 	}
+	if (!lb_acl_allows(s, key->addr))
+		return refused(w, m, key->service, DROP_LB_ACL);
 	backend = pick == NULL ? LB_NOBODY : choose(w, key, pick);
 	if (backend == LB_NOBODY)
 		return refused(w, m, key->service, DROP_LB_NO_BACKEND);

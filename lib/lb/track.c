@@ -88,13 +88,14 @@ void lb_flow_gone(struct worker *w, const struct flow *gone)
 	w->lb->service[gone->service].flows--;
 }
 
-/* Its backend's slot, or its service's, is nobody's any more. */
+/* Its backend's slot, or its service's, is nobody's any more, or its client has lost its welcome. */
 static bool is_doomed(const struct flow *f, const void *arg)
 {
 	const struct lb *lb = arg;
 
 	return lb->vservice[f->service].kind == LB_SLOT_ENDED ||
-	       lb->backend[f->backend].state == LB_BACKEND_ENDED;
+	       lb->backend[f->backend].state == LB_BACKEND_ENDED ||
+	       !lb_acl_allows(&lb->vservice[f->service], f->addr);
 }
 
 #define ROUND_MS   20000 /* to look at every flow once */

@@ -67,6 +67,9 @@ struct lb_acl {
 	struct lb_source source[];
 };
 
+/* What the list says of an address (host order). */
+bool lb_acl_allows_in(const struct lb_acl *acl, uint32_t addr);
+
 enum { LB_SLOT_FREE, LB_SLOT_SERVICE, LB_SLOT_MASQUERADE, LB_SLOT_ENDED };
 
 /* A service of one protocol (one configured for both has two slots), or a masquerade's. */

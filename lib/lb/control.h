@@ -60,6 +60,7 @@ struct lb_control {
 	} * vip;
 	uint32_t n_vips; /* indexes that were ever in use */
 	uint32_t max_vips;
+	uint32_t ticks; /* that lb_tick() has counted */
 };
 
 /* --- plan.c --- */
@@ -86,6 +87,18 @@ void lb_match_free(void *match);
 
 /* Of n lines, at least one: free() it. NULL: no memory. */
 struct lb_acl *lb_acl_new(const struct lb_acl_conf *c, uint32_t n);
+
+/* --- limit.c --- */
+
+/*
+ * Parts of a limit for n workers: which have[] so many flows, and may[] have so many; may[] becomes
+ * what they may have from now on: what they have, and equal parts of what is left. Less at once,
+ * more only of what nobody may have or has. turn: who gets what does not divide.
+ */
+void lb_limit_share(uint32_t limit, uint32_t n, uint32_t turn, const uint32_t *have, uint32_t *may);
+/* The same for all services and backends of a plan. */
+void lb_limit_deal(struct net *net, const struct lb_plan *p);
+void lb_limit_check(const struct lb_service_conf *s, struct errs *e);
 
 /* --- pick.c --- */
 

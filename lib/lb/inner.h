@@ -74,6 +74,14 @@ static inline bool lb_acl_allows(const struct lb_vservice *s, be32 client)
 	return likely(acl == NULL) || lb_acl_allows_in(acl, from_be32(client));
 }
 
+/* --- limits (limit.c) --- */
+
+/* Whether the service, or the backend, may have one more flow on this worker. */
+bool lb_limit_service(const struct worker *w, uint16_t service);
+bool lb_limit_backend(const struct worker *w, uint16_t backend);
+/* A flow has begun. */
+void lb_limit_took(struct worker *w, uint16_t service, uint16_t backend);
+
 /* --- flows (track.c) --- */
 
 /*
@@ -103,8 +111,8 @@ uint16_t lb_start(struct worker *w, struct rte_mbuf *m, const struct lb_ends *en
 	const struct flow_key *key, struct flow **f);
 
 /*
- * The packet's sender is refused as a host would: a reset, or port unreachable; whom a list of
- * sources keeps out hears nothing. Takes m.
+ * The packet's sender is refused as a host would: a reset, or port unreachable. Whom a list of
+ * sources keeps out hears nothing, nor who comes when all is full: a SYN comes again. Takes m.
  */
 void lb_refuse(struct worker *w, struct rte_mbuf *m, enum drop_reason why);
 

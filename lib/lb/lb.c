@@ -33,27 +33,38 @@ static void worker_free_lb(struct lb_worker *b)
 	free(b->backend);
 	free(b->service);
 	free(b->turn);
+	free(b->gate);
+	free(b->backend_due);
+	free(b->service_part);
+	free(b->backend_part);
 	free(b);
 }
 
 static int worker_attach(struct worker *w, const struct lb_conf *c, const uint64_t secret[2])
 {
-	uint32_t slots = LB_PROTOS * c->max_services;
+	uint32_t slots = LB_PROTOS * c->max_services, backends = LB_PROTOS * c->max_backends;
 	struct lb_worker *b = calloc(1, sizeof(*b));
 
 	w->lb = b;
 	if (b == NULL)
 		return -ENOMEM;
 	b->flows = flow_table_new(c->max_flows, secret, w->node);
-	b->backend = aligned_alloc(64, LB_PROTOS * c->max_backends * sizeof(*b->backend));
+	b->backend = aligned_alloc(64, backends * sizeof(*b->backend));
 	b->service = aligned_alloc(64, slots * sizeof(*b->service));
 	b->turn = calloc(slots, sizeof(*b->turn));
 	b->view = calloc(1, sizeof(*b->view));
+	b->gate = calloc(slots, sizeof(*b->gate));
+	b->backend_due = calloc(backends, sizeof(*b->backend_due));
+	b->service_part = malloc(slots * sizeof(*b->service_part));
+	b->backend_part = malloc(backends * sizeof(*b->backend_part));
 	if (b->flows == NULL || b->backend == NULL || b->service == NULL || b->turn == NULL ||
-		b->view == NULL)
+		b->view == NULL || b->gate == NULL || b->backend_due == NULL ||
+		b->service_part == NULL || b->backend_part == NULL)
 		return -ENOMEM;
-	memset(b->backend, 0, LB_PROTOS * c->max_backends * sizeof(*b->backend));
+	memset(b->backend, 0, backends * sizeof(*b->backend));
 	memset(b->service, 0, slots * sizeof(*b->service));
+	memset(b->service_part, 0xff, slots * sizeof(*b->service_part));
+	memset(b->backend_part, 0xff, backends * sizeof(*b->backend_part));
 	for (uint32_t i = 0; i < slots; i++)
 		b->turn[i] = w->id; /* workers do not all begin with the same backend */
 	b->sweep_left = flow_buckets(b->flows);
@@ -210,7 +221,6 @@ static void set_backend(
 	b->port = to_be16(m->conf->port);
 	b->service = service;
 	b->mode = (uint8_t)s->conf.mode;
-	b->max_flows = m->conf->max_flows == 0 ? UINT32_MAX : m->conf->max_flows;
 	b->rate = m->conf->rate;
 	b->tunnel_source = to_be32(s->conf.tunnel_source);
 }
@@ -233,7 +243,6 @@ static void set_service(struct net *net, struct lb_svc *s, uint32_t k)
 	v->syn_proxy = (uint8_t)s->conf.syn_proxy;
 	v->mss = s->conf.mss;
 	v->pool = LB_NOBODY;
-	v->max_flows = s->conf.max_flows == 0 ? UINT32_MAX : s->conf.max_flows;
 	v->rate = s->conf.rate;
 	v->syn_rate = s->conf.syn_rate;
 	set_idle(v, &lb->control->next->conf.timeouts);
@@ -306,6 +315,7 @@ void lb_publish(struct net *net, ticks now)
 				set_service(net, s, k);
 		lb_settle(net, s);
 	}
+	lb_limit_deal(net, c->next);
 	atomic_store(&lb->behind, lb_match_looks_behind(c->next->match));
 	match = atomic_exchange_explicit(&lb->match, c->next->match, memory_order_acq_rel);
 	c->next->match = NULL;
@@ -434,6 +444,9 @@ void lb_tick(struct net *net, ticks now)
 	(void)now;
 	if (c == NULL)
 		return;
+	c->ticks++;
+	if (c->plan != NULL)
+		lb_limit_deal(net, c->plan);
 	for (struct lb_leaving **at = &c->leaving; *at != NULL;) {
 		struct lb_leaving *x = *at;
 

@@ -2,8 +2,9 @@
 /*
  * start: who gets a new flow.
  *
- * The service's list of sources, its scheduler, the flow's place in the table. Where there is no
- * place, the hash alone chooses, and chooses the same again for the next packet.
+ * The service's list of sources, its limits, its scheduler, which passes over backends that are
+ * full; the flow's place in the table. Where there is no place, the hash alone chooses, and chooses
+ * the same again for the next packet: limits do not see such flows.
  */
 #include "inner.h"
 #include "lb/maglev.h"
@@ -16,25 +17,53 @@ void lb_refuse(struct worker *w, struct rte_mbuf *m, enum drop_reason why)
 		error_put(w, m, why == DROP_NO_SERVICE ? ERROR_SERVICE : ERROR_BACKEND, 0);
 		return;
 	}
-	if (pkt_ip4(m)->proto == IP4_PROTO_TCP && why != DROP_LB_ACL)
+	if (pkt_ip4(m)->proto == IP4_PROTO_TCP && why != DROP_LB_ACL && why != DROP_LB_LIMIT)
 		tcp_reset_answer(w, m);
 	drop(w, m, why);
 }
 
-static uint16_t by_hash(const struct lb_pick *pick, uint32_t hash)
+#define FULL_MS	    1  /* a service all of whose backends are full does not ask them for so long */
+#define NEXT_PLACES 64 /* of Maglev's table, for a flow whose own place is full; then any */
+
+/* The hash alone: the same for every packet, whatever the limits. */
+static uint16_t by_hash_alone(const struct lb_pick *pick, uint32_t hash)
 {
 	return pick->place[maglev_place(hash, pick->size)];
+}
+
+/* The next places are as scattered as the first, and the same at every instance. */
+static uint16_t by_hash(const struct worker *w, const struct lb_pick *pick, uint32_t hash)
+{
+	uint32_t at = maglev_place(hash, pick->size);
+
+	for (uint32_t i = 0; i < RTE_MIN(pick->size, (uint32_t)NEXT_PLACES); i++) {
+		if (pick->place[at] == LB_NOBODY || lb_limit_backend(w, pick->place[at]))
+			return pick->place[at];
+		at = at + 1 == pick->size ? 0 : at + 1;
+	}
+	for (uint32_t i = 0; i < pick->n; i++) {
+		uint16_t slot = pick->open[(hash + i) % pick->n];
+
+		if (lb_limit_backend(w, slot))
+			return slot;
+	}
+	return LB_NOBODY;
 }
 
 static uint16_t by_turn(struct worker *w, const struct lb_pick *pick, uint16_t service)
 {
 	uint32_t *turn = &w->lb->turn[service];
 
-	if (pick->n_turn == 0)
-		return LB_NOBODY;
-	if (*turn >= pick->n_turn)
-		*turn = 0;
-	return pick->turn[(*turn)++];
+	for (uint32_t i = 0; i < pick->n_turn; i++) {
+		uint16_t slot;
+
+		if (*turn >= pick->n_turn)
+			*turn = 0;
+		slot = pick->turn[(*turn)++];
+		if (lb_limit_backend(w, slot))
+			return slot;
+	}
+	return LB_NOBODY;
 }
 
 static uint16_t by_load(struct worker *w, const struct lb_pick *pick, uint16_t service)
@@ -47,7 +76,7 @@ static uint16_t by_load(struct worker *w, const struct lb_pick *pick, uint16_t s
 		uint32_t j = (at + i) % pick->n;
 		uint64_t load = (w->lb->backend[pick->open[j]].flows + 1) * pick->price[j];
 
-		if (load < least) {
+		if (load < least && lb_limit_backend(w, pick->open[j])) {
 			least = load;
 			best = pick->open[j];
 		}
@@ -66,12 +95,31 @@ static uint16_t choose(struct worker *w, const struct flow_key *key, const struc
 	case LB_LEAST_CONNECTIONS:
 		return by_load(w, pick, key->service);
 	case LB_SOURCE_HASH:
-		return by_hash(pick, lb_hash(lb, key->addr, 0, s, 0));
+		return by_hash(w, pick, lb_hash(lb, key->addr, 0, s, 0));
 	case LB_MAGLEV:
 	case LB_SCHEDULERS:
 		break;
 	}
-	return by_hash(pick, lb_hash(lb, key->addr, key->port, s, key->service_port));
+	return by_hash(w, pick, lb_hash(lb, key->addr, key->port, s, key->service_port));
+}
+
+/* Who gets the flow; LB_NOBODY: nobody, and why. */
+static uint16_t chosen(struct worker *w, const struct flow_key *key, const struct lb_pick *pick,
+	enum drop_reason *why)
+{
+	struct lb_gate *gate = &w->lb->gate[key->service];
+	uint16_t backend;
+
+	*why = DROP_LB_NO_BACKEND;
+	if (pick == NULL || pick->n == 0)
+		return LB_NOBODY;
+	*why = DROP_LB_LIMIT;
+	if (w->now < gate->full || !lb_limit_service(w, key->service))
+		return LB_NOBODY;
+	backend = choose(w, key, pick);
+	if (backend == LB_NOBODY)
+		gate->full = w->now + clock_of_ms(FULL_MS);
+	return backend;
 }
 
 /* A place in the table for a flow to a backend, or NULL. */
@@ -89,6 +137,7 @@ static struct flow *place(
 	w->lb->backend[backend].opened++;
 	w->lb->service[key->service].flows++;
 	w->lb->service[key->service].opened++;
+	lb_limit_took(w, key->service, backend);
 	return f;
 }
 
@@ -120,6 +169,7 @@ uint16_t lb_start(struct worker *w, struct rte_mbuf *m, const struct lb_ends *en
 	const struct lb *lb = w->net->lb;
 	const struct lb_vservice *s = &lb->vservice[key->service];
 	const struct lb_pick *pick = lb_pick_of(s);
+	enum drop_reason why;
 	uint16_t backend;
 
 	if (*f != NULL) {
@@ -136,13 +186,14 @@ uint16_t lb_start(struct worker *w, struct rte_mbuf *m, const struct lb_ends *en
 	}
 	if (!lb_acl_allows(s, key->addr))
 		return refused(w, m, key->service, DROP_LB_ACL);
-	backend = pick == NULL ? LB_NOBODY : choose(w, key, pick);
+	backend = chosen(w, key, pick, &why);
 	if (backend == LB_NOBODY)
-		return refused(w, m, key->service, DROP_LB_NO_BACKEND);
+		return refused(w, m, key->service, why);
 	if (!s->keep || (ends->flags & TCP_RST) != 0)
 		return backend;
 	*f = place(w, key, hash, backend);
 	if (*f == NULL) /* the same for its next packets, whatever the scheduler */
-		backend = by_hash(pick, lb_hash(lb, key->addr, key->port, s, key->service_port));
+		backend = by_hash_alone(
+			pick, lb_hash(lb, key->addr, key->port, s, key->service_port));
 	return backend;
 }

@@ -88,7 +88,8 @@ void lb_flow_gone(struct worker *w, const struct flow *gone)
 	w->lb->service[gone->service].flows--;
 }
 
-/* Its backend's slot, or its service's, is nobody's any more, or its client has lost its welcome. */
+/* Its backend's slot, or its service's, is nobody's any more, or its client has lost its welcome.
+ */
 static bool is_doomed(const struct flow *f, const void *arg)
 {
 	const struct lb *lb = arg;

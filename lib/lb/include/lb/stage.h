@@ -24,13 +24,21 @@ struct lb_count {
 };
 static_assert(sizeof(struct lb_count) == 64, "a backend's counters are one line");
 
-struct lb_bucket; /* tokens */
+/* What a service's new flows ask, on one worker. */
+struct lb_gate {
+	ticks due;  /* of its rate: limit.c */
+	ticks full; /* all its backends were: they are not asked again until then */
+};
 
 struct lb_worker {
 	struct flow_table *flows;
 	struct lb_count *backend; /* by slot */
 	struct lb_count *service; /* by slot */
 	uint32_t *turn;		  /* by service slot: whose turn it is */
+	struct lb_gate *gate;	  /* by service slot */
+	ticks *backend_due;	  /* by backend slot: of its rate */
+	uint32_t *service_part;	  /* control: w, worker: r; flows it may have here, */
+	uint32_t *backend_part;	  /* of those that there may be on all workers */
 	uint16_t seconds;	  /* the flows' time; of the last timed pass */
 	uint32_t sweep_left;	  /* buckets of this round */
 	ticks swept_at;

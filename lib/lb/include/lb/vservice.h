@@ -39,8 +39,7 @@ struct lb_backend {
 	uint8_t mode;	    /* enum lb_mode */
 	uint8_t state;	    /* enum lb_backend_state; control: w, workers: r */
 	uint16_t weight;    /* control: w, workers: r: what it has now (slow start) */
-	uint32_t max_flows; /* of each worker, as control deals them; UINT32_MAX: no limit */
-	uint32_t rate;	    /* new flows a second and worker; 0: no limit */
+	uint32_t rate;	    /* new flows a second, of which each worker has its part; 0: no limit */
 	be32 tunnel_source; /* 0: the egress interface's */
 };
 static_assert(sizeof(struct lb_backend) == 64, "a backend is one line");
@@ -86,8 +85,7 @@ struct lb_vservice {
 	uint16_t mss;	   /* clamp, 0: none */
 	uint16_t pool;	   /* of full NAT; LB_NOBODY: none */
 	uint16_t pad;
-	uint32_t max_flows; /* as a backend's */
-	uint32_t rate;
+	uint32_t rate; /* as a backend's */
 	uint32_t syn_rate;
 	alignas(64) uint16_t idle[FLOW_STATES]; /* seconds that a flow lives on after a packet */
 };

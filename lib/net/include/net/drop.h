@@ -52,6 +52,7 @@
 	X(LB_NO_BACKEND, "no backend of the service takes new flows") \
 	X(LB_BACKEND_GONE, "of a flow whose backend was removed, or drained for long enough") \
 	X(LB_ACL, "the service takes no flows from this source (its acl)") \
+	X(LB_LIMIT, "the service, or all its backends, have their fill (max_flows, new_flows)") \
 	X(LB_NO_ROUTE, "no route to the flow's backend, or back to its client") \
 	X(TTL_EXCEEDED, "TTL ran out") \
 	X(FRAG_NEEDED, "larger than the next link's MTU with don't-fragment set") \

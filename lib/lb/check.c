@@ -6,6 +6,7 @@
  */
 #include "lb/lb.h"
 
+#include "control.h"
 #include "lb/maglev.h"
 #include "wire/ip4_addr.h"
 
@@ -185,6 +186,7 @@ static void check_service(const struct lb_service_conf *s, struct spans *room, s
 		errs_add(e, s->at, service_path(s, "address", path),
 			"%s is not an address that a host may have", ip4_addr_text(s->addr, text));
 	check_memory_of_flows(s, e);
+	lb_limit_check(s, e);
 	check_table(s, e);
 	check_weights(s, e);
 	for (uint32_t i = 0; i < s->n_backends; i++) {

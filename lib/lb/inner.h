@@ -111,6 +111,12 @@ uint16_t lb_start(struct worker *w, struct rte_mbuf *m, const struct lb_ends *en
 	const struct flow_key *key, struct flow **f);
 
 /*
+ * The backend of a flow that has no place in the table, by the hash alone; LB_NOBODY: there is
+ * none, or all flows have had places for as long as one may be idle.
+ */
+uint16_t lb_alone(const struct worker *w, const struct flow_key *key);
+
+/*
  * The packet's sender is refused as a host would: a reset, or port unreachable. Whom a list of
  * sources keeps out hears nothing, nor who comes when all is full: a SYN comes again. Takes m.
  */

@@ -18,6 +18,7 @@
 #include <string.h>
 #include <sys/random.h>
 
+#define CROWD_SHARE   8 /* of the table's places: when fewer are left, the hash alone chooses */
 #define ANNOUNCEMENTS 3 /* gratuitous ARP requests for a new address, one a tick */
 
 static const uint8_t protos[LB_PROTOS] = {IP4_PROTO_TCP, IP4_PROTO_UDP};
@@ -68,6 +69,7 @@ static int worker_attach(struct worker *w, const struct lb_conf *c, const uint64
 	for (uint32_t i = 0; i < slots; i++)
 		b->turn[i] = w->id; /* workers do not all begin with the same backend */
 	b->sweep_left = flow_buckets(b->flows);
+	b->crowd = c->max_flows - c->max_flows / CROWD_SHARE;
 	return 0;
 }
 

@@ -99,6 +99,17 @@ static inline bool ask(
 	return true;
 }
 
+/* Whose reply it is of a flow without a place in the table. LB_NOBODY: nobody's. */
+static uint16_t alone(struct worker *w, const struct answer *a)
+{
+	uint16_t backend = lb_alone(w, &a->key);
+
+	if (backend == LB_NOBODY || w->net->lb->backend[backend].addr != a->ends.ip->src)
+		return LB_NOBODY;
+	w->count[COUNT_lb_alone_out]++;
+	return backend;
+}
+
 /* Those that have a flow leave the lane. */
 static void answer(struct worker *w, const struct answer *answers, uint32_t n)
 {
@@ -110,10 +121,13 @@ static void answer(struct worker *w, const struct answer *answers, uint32_t n)
 		const struct answer *a = &answers[i];
 		struct flow *f = bucket_look_up(w->lb->flows, a->hash, &a->key, w->lb->seconds);
 
-		if (f == NULL || lb->backend[f->backend].addr != a->ends.ip->src)
+		uint16_t backend = likely(f != NULL) ? f->backend : alone(w, a);
+
+		if (backend == LB_NOBODY || lb->backend[backend].addr != a->ends.ip->src)
 			continue;
-		lb_track(w, f, &lb->vservice[a->key.service], a->ends.flags, false);
-		count_out(w, f->backend, a->m);
+		if (likely(f != NULL))
+			lb_track(w, f, &lb->vservice[a->key.service], a->ends.flags, false);
+		count_out(w, backend, a->m);
 		w->in.pkt[a->at] = NULL;
 		sent[n_sent++] = a;
 	}

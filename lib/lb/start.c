@@ -3,8 +3,12 @@
  * start: who gets a new flow.
  *
  * The service's list of sources, its limits, its scheduler, which passes over backends that are
- * full; the flow's place in the table. Where there is no place, the hash alone chooses, and chooses
- * the same again for the next packet: limits do not see such flows.
+ * full; the flow's place in the table.
+ *
+ * Where there is no place, the hash alone chooses, and chooses the same again for the next packet
+ * and for replies: limits do not see such flows. It chooses as soon as the table is nearly full,
+ * too, and for what goes on without a flow while there are flows without places: so who was
+ * displaced before his handshake was done finds his backend again.
  */
 #include "inner.h"
 #include "lb/maglev.h"
@@ -84,11 +88,25 @@ static uint16_t by_load(struct worker *w, const struct lb_pick *pick, uint16_t s
 	return best;
 }
 
+static uint32_t hash_of(const struct worker *w, const struct flow_key *key)
+{
+	const struct lb *lb = w->net->lb;
+
+	return lb_hash(lb, key->addr, key->port, &lb->vservice[key->service], key->service_port);
+}
+
+static bool is_crowded(const struct worker *w)
+{
+	return flow_count(w->lb->flows)->flows >= w->lb->crowd;
+}
+
 static uint16_t choose(struct worker *w, const struct flow_key *key, const struct lb_pick *pick)
 {
 	const struct lb *lb = w->net->lb;
 	const struct lb_vservice *s = &lb->vservice[key->service];
 
+	if (is_crowded(w))
+		return by_hash(w, pick, hash_of(w, key));
 	switch ((enum lb_scheduler)s->scheduler) {
 	case LB_ROUND_ROBIN:
 		return by_turn(w, pick, key->service);
@@ -100,12 +118,20 @@ static uint16_t choose(struct worker *w, const struct flow_key *key, const struc
 	case LB_SCHEDULERS:
 		break;
 	}
-	return by_hash(w, pick, lb_hash(lb, key->addr, key->port, s, key->service_port));
+	return by_hash(w, pick, hash_of(w, key));
+}
+
+uint16_t lb_alone(const struct worker *w, const struct flow_key *key)
+{
+	const struct lb_pick *pick = lb_pick_of(&w->net->lb->vservice[key->service]);
+
+	return w->now < w->lb->alone && pick != NULL ? by_hash_alone(pick, hash_of(w, key))
+						     : LB_NOBODY;
 }
 
 /* Who gets the flow; LB_NOBODY: nobody, and why. */
 static uint16_t chosen(struct worker *w, const struct flow_key *key, const struct lb_pick *pick,
-	enum drop_reason *why)
+	uint8_t flags, enum drop_reason *why)
 {
 	struct lb_gate *gate = &w->lb->gate[key->service];
 	uint16_t backend;
@@ -113,6 +139,8 @@ static uint16_t chosen(struct worker *w, const struct flow_key *key, const struc
 	*why = DROP_LB_NO_BACKEND;
 	if (pick == NULL || pick->n == 0)
 		return LB_NOBODY;
+	if ((flags & TCP_SYN) == 0 && w->now < w->lb->alone) /* one without a place goes on */
+		return by_hash_alone(pick, hash_of(w, key));
 	*why = DROP_LB_LIMIT;
 	if (w->now < gate->full || !lb_limit_service(w, key->service))
 		return LB_NOBODY;
@@ -120,6 +148,20 @@ static uint16_t chosen(struct worker *w, const struct flow_key *key, const struc
 	if (backend == LB_NOBODY)
 		gate->full = w->now + clock_of_ms(FULL_MS);
 	return backend;
+}
+
+/* A flow has no place, from now on (f is NULL), or may have lost it to f while it was half open. */
+static void note_crowd(struct worker *w, const struct flow *f, uint16_t service)
+{
+	const struct flow_count *c = flow_count(w->lb->flows);
+	const uint16_t *idle = w->net->lb->vservice[service].idle;
+	ticks until = w->now + clock_of_ms(1000) * idle[f == NULL ? FLOW_ESTABLISHED : FLOW_NEW];
+
+	if (f != NULL && c->displaced == w->count[COUNT_lb_flows_displaced])
+		return;
+	w->count[COUNT_lb_flows_displaced] = c->displaced;
+	w->count[COUNT_lb_flows_refused] = c->refused;
+	w->lb->alone = RTE_MAX(w->lb->alone, until);
 }
 
 /* A place in the table for a flow to a backend, or NULL. */
@@ -130,6 +172,7 @@ static struct flow *place(
 
 	f = flow_add(w->lb->flows, hash, key, w->lb->seconds, &gone);
 	lb_flow_gone(w, &gone);
+	note_crowd(w, f, key->service);
 	if (f == NULL)
 		return NULL;
 	f->backend = backend;
@@ -186,14 +229,13 @@ uint16_t lb_start(struct worker *w, struct rte_mbuf *m, const struct lb_ends *en
 	}
 	if (!lb_acl_allows(s, key->addr))
 		return refused(w, m, key->service, DROP_LB_ACL);
-	backend = chosen(w, key, pick, &why);
+	backend = chosen(w, key, pick, ends->flags, &why);
 	if (backend == LB_NOBODY)
 		return refused(w, m, key->service, why);
 	if (!s->keep || (ends->flags & TCP_RST) != 0)
 		return backend;
 	*f = place(w, key, hash, backend);
 	if (*f == NULL) /* the same for its next packets, whatever the scheduler */
-		backend = by_hash_alone(
-			pick, lb_hash(lb, key->addr, key->port, s, key->service_port));
+		backend = by_hash_alone(pick, hash_of(w, key));
 	return backend;
 }

@@ -39,6 +39,8 @@ struct lb_worker {
 	ticks *backend_due;	  /* by backend slot: of its rate */
 	uint32_t *service_part;	  /* control: w, worker: r; flows it may have here, */
 	uint32_t *backend_part;	  /* of those that there may be on all workers */
+	uint32_t crowd;		  /* so many flows, and the hash alone chooses for new ones */
+	ticks alone;		  /* until then there may be flows without a place */
 	uint16_t seconds;	  /* the flows' time; of the last timed pass */
 	uint32_t sweep_left;	  /* buckets of this round */
 	ticks swept_at;

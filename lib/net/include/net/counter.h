@@ -105,6 +105,9 @@
 	X(http_heads_refused, "HTTP heads that were refused") \
 	X(http_timeouts, "HTTP connections ended because nothing came, or was read, in time") \
 	X(http_starved, "times that an HTTP answer waited for a buffer") \
+	X(lb_flows_displaced, "balanced flows, half open or closing, that made room for newer ones") \
+	X(lb_flows_refused, "balanced flows without a place in the table: the hash alone serves them") \
+	X(lb_alone_out, "replies of flows without a place that went back to their clients") \
 	X(mss_clamped, "TCP MSS options lowered") \
 	X(parked, "packets that waited for a neighbour") \
 	X(unparked, "packets released by a neighbour's answer") \

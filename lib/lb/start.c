@@ -76,9 +76,13 @@ static uint16_t by_load(struct worker *w, const struct lb_pick *pick, uint16_t s
 	uint16_t best = LB_NOBODY;
 	uint32_t at = w->lb->turn[service]++;
 
-	for (uint32_t i = 0; i < pick->n; i++) { /* equals take turns */
+	/*
+	 * Half a flow more than it has, for its weight: with a whole one the heavy would get more
+	 * than their share while flows are few, and with none all of the first. Equals take turns.
+	 */
+	for (uint32_t i = 0; i < pick->n; i++) {
 		uint32_t j = (at + i) % pick->n;
-		uint64_t load = (w->lb->backend[pick->open[j]].flows + 1) * pick->price[j];
+		uint64_t load = (2 * w->lb->backend[pick->open[j]].flows + 1) * pick->price[j];
 
 		if (load < least && lb_limit_backend(w, pick->open[j])) {
 			least = load;

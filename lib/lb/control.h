@@ -57,11 +57,26 @@ struct lb_control {
 		bool live; /* of the plan in force */
 		bool arp;
 		uint8_t announce; /* gratuitous ARP requests still to send */
+		ticks due;	  /* the next of them */
 	} * vip;
 	uint32_t n_vips; /* indexes that were ever in use */
 	uint32_t max_vips;
-	uint32_t ticks; /* that lb_tick() has counted */
+	bool iface_up[IFACE_MAX]; /* when links were last looked at */
+	uint32_t ticks;		  /* that lb_tick() has counted */
 };
+
+/* --- vip.c --- */
+
+#define LB_ANNOUNCEMENTS 3
+
+/* It is made known from the next tick on. */
+static inline void lb_vip_announce(struct lb_vip_use *v, ticks now)
+{
+	v->announce = LB_ANNOUNCEMENTS;
+	v->due = now;
+}
+
+void lb_vip_tick(struct net *net, ticks now);
 
 /* --- plan.c --- */
 

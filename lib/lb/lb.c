@@ -8,8 +8,6 @@
 #include "base/log.h"
 #include "base/numa.h"
 #include "control.h"
-#include "net/arp.h"
-#include "wire/eth_hdr.h"
 
 #include <rte_malloc.h>
 
@@ -18,8 +16,7 @@
 #include <string.h>
 #include <sys/random.h>
 
-#define CROWD_SHARE   8 /* of the table's places: when fewer are left, the hash alone chooses */
-#define ANNOUNCEMENTS 3 /* gratuitous ARP requests for a new address, one a tick */
+#define CROWD_SHARE 8 /* of the table's places: when fewer are left, the hash alone chooses */
 
 static const uint8_t protos[LB_PROTOS] = {IP4_PROTO_TCP, IP4_PROTO_UDP};
 
@@ -254,7 +251,7 @@ static void set_service(struct net *net, struct lb_svc *s, uint32_t k)
 }
 
 /* The routes to addresses that are new, and none to those that have gone. */
-static void route_vips(struct net *net, const struct lb_plan *p)
+static void route_vips(struct net *net, const struct lb_plan *p, ticks now)
 {
 	struct lb_control *c = net->lb->control;
 
@@ -271,6 +268,7 @@ static void route_vips(struct net *net, const struct lb_plan *p)
 		uint32_t arp = c->vip[i].arp ? FIB_SERVICE_ARP : 0;
 		struct rib4_route old;
 		bool there = rib4_get(net->rib, addr, 32, RIB4_SERVICE, &old);
+		bool known = there && (fib_entry_index(old.entry) & FIB_SERVICE_ARP) != 0;
 
 		if (c->vip[i].addr == 0)
 			continue;
@@ -282,8 +280,8 @@ static void route_vips(struct net *net, const struct lb_plan *p)
 		if (rib4_add(net->rib, addr, 32, RIB4_SERVICE, 0, 0,
 			    fib_entry_make(FIB_SERVICE, i | arp)) == -ENOMEM)
 			log_error("balancers: no room for a route: raise system.limits.routes");
-		if (!there && c->vip[i].arp)
-			c->vip[i].announce = ANNOUNCEMENTS;
+		if (!known && c->vip[i].arp)
+			lb_vip_announce(&c->vip[i], now);
 	}
 }
 
@@ -322,7 +320,7 @@ void lb_publish(struct net *net, ticks now)
 	match = atomic_exchange_explicit(&lb->match, c->next->match, memory_order_acq_rel);
 	c->next->match = NULL;
 	epoch_defer(net->epoch, lb_match_free, match);
-	route_vips(net, c->next);
+	route_vips(net, c->next, now);
 	c->old = c->plan;
 	c->plan = c->next;
 	c->next = NULL;
@@ -425,25 +423,10 @@ static void free_slots(struct net *net, const struct lb_leaving *x)
 
 /* --- as time goes --- */
 
-static void announce(struct net *net, struct lb_vip_use *v)
-{
-	static const uint8_t everybody[ETH_MAC_LEN] = {0xff, 0xff, 0xff, 0xff, 0xff, 0xff};
-	uint32_t addr = from_be32(v->addr);
-
-	v->announce--;
-	for (uint16_t i = 1; i < IFACE_MAX; i++) {
-		const struct iface *f = &net->iface[i];
-
-		if ((f->flags & IFACE_UP) != 0 && iface_link(f, addr) != NULL)
-			arp_request(net, i, everybody, addr, addr);
-	}
-}
-
 void lb_tick(struct net *net, ticks now)
 {
 	struct lb_control *c = net->lb == NULL ? NULL : net->lb->control;
 
-	(void)now;
 	if (c == NULL)
 		return;
 	c->ticks++;
@@ -461,7 +444,5 @@ void lb_tick(struct net *net, ticks now)
 		free(x->slot);
 		free(x);
 	}
-	for (uint32_t i = 0; i < c->n_vips; i++)
-		if (c->vip[i].live && c->vip[i].announce > 0)
-			announce(net, &c->vip[i]);
+	lb_vip_tick(net, now);
 }

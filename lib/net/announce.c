@@ -79,10 +79,15 @@ static bool may_defend(struct announcer *a, uint16_t iface, uint32_t addr, ticks
 
 /*
  * Of an address that came by netlink, its program sees to that: when VRRP moves one, the new owner
- * announces it while the old one still has it, and is right (RFC 5798 6.4.3).
+ * announces it while the old one still has it, and is right (RFC 5798 6.4.3). So it is with a
+ * virtual address that another instance may have; one that is answered for by ARP is ours alone.
  */
-static bool is_defended(const struct iface *f, uint32_t addr)
+static bool is_defended(const struct net *net, const struct iface *f, uint32_t addr)
 {
+	fib_entry e = fib4_lookup(net->fib, addr);
+
+	if (fib_entry_kind(e) == FIB_SERVICE)
+		return (fib_entry_index(e) & FIB_SERVICE_ARP) != 0;
 	for (uint32_t i = 0; i < f->n_addrs; i++)
 		if (f->addrs[i].addr == addr)
 			return !f->addrs[i].kernels;
@@ -94,7 +99,8 @@ void announce_conflict(struct net *net, const struct event *e, ticks now)
 	const struct iface *f = &net->iface[e->iface];
 	char addr[IP4_ADDR_TEXT], mac[ETH_MAC_TEXT];
 
-	if (!is_defended(f, e->addr) || !may_defend(&net->neigh->announcer, e->iface, e->addr, now))
+	if (!is_defended(net, f, e->addr) ||
+		!may_defend(&net->neigh->announcer, e->iface, e->addr, now))
 		return;
 	log_warning("%s on %s is also used by %s", ip4_addr_text(e->addr, addr), f->name,
 		eth_mac_text(e->mac, mac));

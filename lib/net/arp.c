@@ -195,14 +195,27 @@ static void learn(struct worker *w, const struct rte_mbuf *m, const struct arp_h
 	tell(w, &news);
 }
 
+/* An address of ours on that link: of a host, or a virtual one that we alone answer for. */
+static bool is_used_here(const struct net *net, const struct iface *f, uint32_t addr)
+{
+	fib_entry e;
+
+	if (iface_owns(f, addr))
+		return true;
+	e = fib4_lookup(net->fib, addr);
+	return fib_entry_kind(e) == FIB_SERVICE && (fib_entry_index(e) & FIB_SERVICE_ARP) != 0 &&
+	       iface_link(f, addr) != NULL;
+}
+
 /* What is wrong with who sent it, DROP_MAX if nothing. A probe (RFC 5227) has no address yet. */
-static enum drop_reason refuse(const struct iface *f, const struct arp_hdr *h)
+static enum drop_reason refuse(
+	const struct net *net, const struct iface *f, const struct arp_hdr *h)
 {
 	uint32_t sender = arp_hdr_spa(h);
 
 	if (!eth_is_unicast(h->sha) || eth_mac_u48(h->sha) == f->mac)
 		return DROP_ARP_SOURCE;
-	if (sender != 0 && iface_owns(f, sender))
+	if (sender != 0 && is_used_here(net, f, sender))
 		return DROP_ARP_CONFLICT;
 	if (sender != 0 && iface_link(f, sender) == NULL)
 		return DROP_ARP_OFFLINK;
@@ -260,7 +273,7 @@ static void one(struct worker *w, struct rte_mbuf *m)
 		rarp(w, m, h, mac);
 		return;
 	}
-	r = refuse(f, h);
+	r = refuse(w->net, f, h);
 	if (r == DROP_ARP_CONFLICT)
 		conflict(w, m, h);
 	if (r != DROP_MAX)

@@ -157,7 +157,7 @@ static int run(struct app *app)
 		rc = eal_make_workers(app->net, c);
 	if (rc == 0)
 		rc = service_attach(app->net, &c->services);
-	if (rc == 0)
+	if (rc == 0 && c->system.pipeline != PIPELINE_HOST)
 		rc = lb_attach(app->net, &c->balancers);
 	if (rc == 0)
 		rc = socket_service_open(&app->sockets, app->net, &c->system.sockets);

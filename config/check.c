@@ -158,6 +158,9 @@ static void check_host(const struct conf *c, struct errs *e)
 {
 	if (c->system.pipeline != PIPELINE_HOST)
 		return;
+	if (c->balancers.n_services > 0)
+		errs_add(e, c->balancers.services[0].at, "balancers.services",
+			"a router's; system.pipeline is host");
 	for (uint32_t i = 0; i < c->ports.n; i++) {
 		check_host_iface(&c->ports.list[i].iface, e);
 		for (uint32_t j = 0; j < c->ports.list[i].n_vlans; j++)

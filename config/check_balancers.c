@@ -172,10 +172,8 @@ static void check_backends(const struct lb_service_conf *s, const struct address
 				"%s is the address of service %s, on line %u; a host's is needed",
 				text, other->name, other->at.line);
 		else if (why != NULL)
-			errs_add(e, b->at, path,
-				"%s is %s; a host on a port's network, or behind a static route, "
-				"is needed",
-				text, why);
+			errs_add(e, b->at, path, "%s is %s; a host on a port's network%s is needed",
+				text, why, s->mode == LB_DSR ? "" : ", or behind a static route,");
 	}
 }
 

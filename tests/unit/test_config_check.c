@@ -163,6 +163,11 @@ static const struct check_case references[] = {
 			", vlans: {10: {addresses: [198.18.10.254/24], directed_broadcast: true}}"),
 		"t:3:3: ports.lan.proxy_arp: a router's; system.pipeline is host\n"
 		"t:4:64: ports.wan.10.directed_broadcast: a router's; system.pipeline is host\n"},
+	{"a host balances nothing",
+		"system: {pipeline: host}\n" PORTS
+		"balancers: {services: {a: {address: 198.18.0.100, port: 80, backends: [{address: "
+		"198.18.1.1}]}}}\n",
+		"t:5:24: balancers.services: a router's; system.pipeline is host\n"},
 	{"roots",
 		"services:\n"
 		"  a: {kind: http, listen: 0.0.0.0:80}\n"
@@ -342,25 +347,30 @@ static const struct check_case changes[] = {
 		"t:1:1: system.limits.routes: changes only with a restart of millrace\n"},
 };
 
+/* Whether the errors are those of the case. Takes c. */
+static bool finds(const struct check_case *x, struct conf *c, const struct conf *running)
+{
+	struct errs e = {0};
+	bool right;
+	char *got;
+
+	conf_check(c, running, &e);
+	got = conf_errors(&e);
+	right = strcmp(got, x->errors) == 0;
+	if (!right)
+		print_error("%s\ngot\n%swant\n%s", x->name, got, x->errors);
+	free(got);
+	errs_clear(&e);
+	conf_free(c);
+	return right;
+}
+
 static void run(const struct check_case *list, size_t n, const struct conf *running)
 {
 	int wrong = 0;
 
-	for (size_t i = 0; i < n; i++) {
-		struct conf *c = conf_good(list[i].yaml);
-		struct errs e = {0};
-		char *got;
-
-		conf_check(c, running, &e);
-		got = conf_errors(&e);
-		if (strcmp(got, list[i].errors) != 0) {
-			print_error("%s\ngot\n%swant\n%s", list[i].name, got, list[i].errors);
-			wrong++;
-		}
-		free(got);
-		errs_clear(&e);
-		conf_free(c);
-	}
+	for (size_t i = 0; i < n; i++)
+		wrong += !finds(&list[i], conf_good(list[i].yaml), running);
 	assert_int_equal(wrong, 0);
 }
 
@@ -380,6 +390,49 @@ static void test_balancers(void **state)
 {
 	(void)state;
 	run(balancers, sizeof(balancers) / sizeof(balancers[0]), NULL);
+}
+
+/* What the mode of the first service makes of it. */
+static const struct {
+	enum lb_mode mode;
+	struct check_case x;
+} modes[] = {
+	{LB_DSR, {"a neighbour, without a table of flows",
+			 BALANCERS "    a: {address: 198.18.0.100, port: 80, flow_table: false, "
+				   "scheduler: source-hash, backends: [{address: 198.18.1.1}]}\n",
+			 ""}},
+	{LB_DSR,
+		{"a backend's own port, and one behind a router",
+			PORTS "routes: [{prefix: 10.0.0.0/8, via: 198.18.1.9}]\n"
+			      "balancers:\n  services:\n"
+			      "    a: {address: 198.18.0.100, port: 80, backends: [\n"
+			      "{address: 198.18.1.1, port: 80},\n"
+			      "{address: 198.18.1.2, port: 81},\n"
+			      "{address: 10.0.0.1}]}\n",
+			"t:9:1: balancers.services.a.backends[1].port: 81, but mode dsr leaves the "
+			"port as it is; same is allowed, or mode nat or full-nat\n"
+			"t:10:1: balancers.services.a.backends[2].address: 10.0.0.1 is on no "
+			"network of any port, and mode dsr reaches neighbours alone; a host on a "
+			"port's network is needed\n"}},
+	{LB_IPIP,
+		{"a scheduler that has to remember",
+			PORTS "routes: [{prefix: 10.0.0.0/8, via: 198.18.1.9}]\n"
+			      "balancers:\n  services:\n"
+			      "    a: {address: 198.18.0.100, port: 80, flow_table: false, "
+			      "scheduler: round-robin, backends: [{address: 10.0.0.1}]}\n",
+			"t:7:5: balancers.services.a.flow_table: false, but scheduler round-robin "
+			"has to remember flows; maglev and source-hash need not\n"}},
+};
+
+static void test_modes(void **state)
+{
+	(void)state;
+	for (size_t i = 0; i < sizeof(modes) / sizeof(modes[0]); i++) {
+		struct conf *c = conf_good(modes[i].x.yaml);
+
+		c->balancers.services[0].mode = modes[i].mode;
+		assert_true(finds(&modes[i].x, c, NULL));
+	}
 }
 
 /* Errors of single options beside those that span others: of what was read, and no more. */
@@ -462,6 +515,7 @@ int main(void)
 		cmocka_unit_test(test_ports),
 		cmocka_unit_test(test_references),
 		cmocka_unit_test(test_balancers),
+		cmocka_unit_test(test_modes),
 		cmocka_unit_test(test_halves),
 		cmocka_unit_test(test_changes),
 	};

@@ -158,6 +158,7 @@ static void test_reference(void **state)
 		fail_msg("%s", conf_errors(&e));
 	diff = conf_diff(plain, c);
 	assert_string_equal(diff,
+		"+ balancers.services.shop.acl[198.18.0.0/24]: {}\n"
 		"+ balancers.services.shop.address: 198.18.0.100\n"
 		"+ balancers.services.shop.backends[198.18.1.1]: {}\n"
 		"+ balancers.services.shop.port: 80\n"

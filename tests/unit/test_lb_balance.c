@@ -36,6 +36,9 @@ static int set_up(void **state)
 	lb_bed_backend(lb_bed_service(&conf, "no way", NO_WAY, 80, LB_TCP), NO_HOST, 0, 1);
 	lb_bed_backend(lb_bed_service(&conf, "new", NEW, 80, LB_TCP), NEW_HOST, 0, 1);
 	lb_bed_backend(lb_bed_service(&conf, "empty", EMPTY, 80, LB_TCP_AND_UDP), WAN_HOST, 81, 0);
+	/* one backend without a port of its own for two services */
+	lb_bed_backend(lb_bed_service(&conf, "one", WEB, 443, LB_TCP), WAN_HOST, 0, 1);
+	lb_bed_backend(lb_bed_service(&conf, "other", WEB + 8, 444, LB_TCP), WAN_HOST, 0, 1);
 	w = lb_bed_new(1, &conf);
 	assert_int_equal(lb_bed_apply(w->net, &conf), 0);
 	return 0;
@@ -259,6 +262,10 @@ static const struct nat_case replies[] = {
 	{"tcp of any port", {FAR_HOST, LAN_HOST, 65535, 1024, SYN | ACK}, SENT,
 		{.src = ANY, .len = LAN}, 0},
 	{"udp of a range", {WAN_HOST, LAN_HOST, 1999, 9}, SENT, {.src = RANGE, .len = LAN}, 0},
+	{"one service of a backend's", {WAN_HOST, LAN_HOST, 443, 7, SYN | ACK}, SENT,
+		{.src = WEB, .len = LAN}, 0},
+	{"another one of its", {WAN_HOST, LAN_HOST, 444, 7, SYN | ACK}, SENT,
+		{.src = WEB + 8, .len = LAN}, 0},
 	{"the last hop", {WAN_HOST, LAN_HOST, 8080, 1024, ACK, .ttl = 1}, ERROR,
 		.why = CAUSE(TTL, 0)},
 	{"too long", {WAN_HOST, LAN_HOST, 8080, 1024, ACK, .frag = IP4_DF, .len = 1461}, ERROR,
@@ -282,6 +289,8 @@ static void test_replies(void **state)
 		{LAN_HOST, ANY, 1024, 65535, SYN},
 		{LAN_HOST, ANY, 1024, 53},
 		{LAN_HOST, RANGE, 9, 1999},
+		{LAN_HOST, WEB, 7, 443, SYN},
+		{LAN_HOST, WEB + 8, 7, 444, SYN},
 	};
 
 	(void)state;

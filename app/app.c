@@ -30,7 +30,10 @@ static bool take_events(struct net *net, ticks now)
 		unsigned int n = mailbox_take(net->worker[i]->events, e, EVENTS);
 
 		for (unsigned int k = 0; k < n; k++)
-			neigh_event(net, &e[k], now);
+			if (e[k].kind == EVENT_CHECKED)
+				lb_checked(net, &e[k], now);
+			else
+				neigh_event(net, &e[k], now);
 		more |= n == EVENTS;
 	}
 	return more;

@@ -14,12 +14,16 @@
 #define LB_PROTOS 2 /* a service's slots: of TCP, of UDP */
 
 struct lb_svc {
-	struct lb_service_conf conf; /* its lists are the plan's memory */
+	struct lb_service_conf conf; /* first: a member's service is in it. Lists: the plan's */
 	uint16_t slot[LB_PROTOS];    /* LB_NOBODY: not that protocol */
 	uint16_t vip;
 	struct lb_member *members;	 /* [conf.n_backends] of the plan's */
 	struct lb_pick *pick[LB_PROTOS]; /* built, not published yet */
 	struct lb_acl *acl[LB_PROTOS];	 /* the same; NULL: everybody */
+	bool changed;			 /* members are not what workers see: settle it */
+	bool ramps;			 /* a member starts slowly */
+	uint32_t scale;			 /* members' parts of a weight of 1 */
+	ticks weighed_at;
 };
 
 struct lb_plan {
@@ -63,6 +67,14 @@ struct lb_control {
 	uint32_t max_vips;
 	bool iface_up[IFACE_MAX]; /* when links were last looked at */
 	uint32_t ticks;		  /* that lb_tick() has counted */
+	uint64_t version;	  /* lb_version() */
+	/* health.c's */
+	struct lb_member **of_slot; /* of the plan in force; NULL: nobody's */
+	ticks stepped_at;
+	uint32_t next_settled; /* service that is looked at first */
+	uint32_t lines;	       /* that may still be logged in this second, */
+	uint32_t unsaid;       /* and those that were not */
+	ticks lines_at;
 };
 
 /* --- vip.c --- */
@@ -123,5 +135,33 @@ int lb_pick_new(struct net *net, struct lb_svc *s, uint32_t i, struct lb_pick **
 void lb_weigh(struct lb_svc *s, ticks now);
 /* Writes what workers see of each member, and publishes picks for what has changed. */
 void lb_settle(struct net *net, struct lb_svc *s);
+
+/* --- health.c; those without a net are pure --- */
+
+static inline struct lb_svc *lb_svc_of(const struct lb_member *m)
+{
+	return (struct lb_svc *)(uintptr_t)m->service;
+}
+
+/* A result of a check; true: what checks say of the backend is another thing now. */
+bool lb_learn(struct lb_learnt *l, const struct lb_check_conf *c, enum lb_reason reason,
+	uint16_t detail, uint32_t latency_us, ticks now);
+/*
+ * Flows in a row that came to nothing, by the counts as they are LB_PASSIVE_MS after the call
+ * before: refused, or without an answer for 3 s. *silent: the latter.
+ */
+#define LB_PASSIVE_MS 250
+uint32_t lb_passive_look(struct lb_passive *p, const struct lb_count *c, bool *silent);
+/* Whether it drains, and since when, and whether that has lasted; true: the last has changed. */
+bool lb_drain_step(struct lb_member *m, uint32_t drain_ms, ticks now);
+/* m->health by what checks and flows say; true: it is another one. */
+bool lb_health_step(struct lb_member *m, ticks now);
+/* It is not checked any more, or was not until now: the first result decides. */
+void lb_health_forget(struct lb_member *m);
+/* What another plan's member knows of the same backend. */
+void lb_health_inherit(struct lb_member *m, const struct lb_member *from);
+/* The plan in force is another one. */
+void lb_health_plan(struct net *net);
+void lb_health_tick(struct net *net, ticks now);
 
 #endif

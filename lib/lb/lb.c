@@ -87,9 +87,10 @@ static int control_new(struct lb *lb, const struct lb_conf *c)
 	k->service_base = aligned_alloc(64, lb->n_vservices * sizeof(*k->service_base));
 	k->backend_base = aligned_alloc(64, lb->n_backends * sizeof(*k->backend_base));
 	k->vip = calloc(k->max_vips, sizeof(*k->vip));
+	k->of_slot = calloc(lb->n_backends, sizeof(*k->of_slot));
 	if (k->service_used == NULL || k->backend_used == NULL || k->service_kept == NULL ||
 		k->backend_kept == NULL || k->service_base == NULL || k->backend_base == NULL ||
-		k->vip == NULL)
+		k->vip == NULL || k->of_slot == NULL)
 		return -ENOMEM;
 	memset(k->service_base, 0, lb->n_vservices * sizeof(*k->service_base));
 	memset(k->backend_base, 0, lb->n_backends * sizeof(*k->backend_base));
@@ -146,6 +147,7 @@ static void control_free(struct lb *lb)
 	free(k->service_base);
 	free(k->backend_base);
 	free(k->vip);
+	free(k->of_slot);
 	free(k);
 }
 
@@ -324,6 +326,7 @@ void lb_publish(struct net *net, ticks now)
 	c->old = c->plan;
 	c->plan = c->next;
 	c->next = NULL;
+	lb_health_plan(net);
 }
 
 /* --- what has gone --- */
@@ -445,4 +448,5 @@ void lb_tick(struct net *net, ticks now)
 		free(x);
 	}
 	lb_vip_tick(net, now);
+	lb_health_tick(net, now);
 }

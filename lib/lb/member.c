@@ -17,16 +17,6 @@ void lb_members(struct net *net, void (*fn)(struct lb_member *m, void *arg), voi
 		fn(&p->members[i], arg);
 }
 
-static struct lb_svc *service_of(struct net *net, const struct lb_member *m)
-{
-	struct lb_plan *p = plan_of(net);
-
-	for (uint32_t i = 0; i < p->conf.n_services; i++)
-		if (&p->services[i].conf == m->service)
-			return &p->services[i];
-	return NULL;
-}
-
 struct lb_member *lb_member_find(struct net *net, const char *service, uint32_t addr, uint16_t port)
 {
 	struct lb_plan *p = plan_of(net);
@@ -48,24 +38,18 @@ struct lb_member *lb_member_find(struct net *net, const char *service, uint32_t 
 
 static void settle(struct net *net, const struct lb_member *m, ticks now)
 {
-	struct lb_svc *s = service_of(net, m);
-
-	lb_weigh(s, now);
-	lb_settle(net, s);
-}
-
-void lb_set_health(struct net *net, struct lb_member *m, enum lb_health health, ticks now)
-{
-	if (m->health == health)
-		return;
-	/* what is up when it is first looked at need not start slowly */
-	m->since = m->health == LB_HEALTH_UNKNOWN && health == LB_HEALTH_UP ? 0 : now;
-	m->health = health;
-	settle(net, m, now);
+	lb_weigh(lb_svc_of(m), now);
+	lb_settle(net, lb_svc_of(m));
 }
 
 void lb_set_admin(struct net *net, struct lb_member *m, enum lb_admin admin, ticks now)
 {
+	if ((m->admin == LB_MAINTENANCE) != (admin == LB_MAINTENANCE)) {
+		lb_health_forget(m);
+		lb_health_step(m, now);
+	}
+	if (m->admin != admin)
+		net->lb->control->version++;
 	m->admin = admin;
 	settle(net, m, now);
 }

@@ -16,38 +16,77 @@ static uint64_t id_of(const struct lb_member *m)
 	return (uint64_t)m->conf->addr << 16 | m->conf->port;
 }
 
-static bool may_get(const struct lb_member *m, bool panic)
+/* Who gets new flows. */
+enum among {
+	AMONG_UP,	/* those that are up, or that nobody checks */
+	AMONG_NOT_DOWN, /* none of these: those whose first check has not ended, too */
+	AMONG_ALL,	/* so few that they would not bear it (panic) */
+};
+
+static bool may_get(const struct lb_svc *s, const struct lb_member *m, enum among among)
 {
-	return m->admin == LB_ENABLED && m->weight > 0 && (panic || m->health != LB_HEALTH_DOWN);
+	bool known = m->health != LB_HEALTH_UNKNOWN || s->conf.check.kind == LB_CHECK_NONE;
+
+	return m->admin == LB_ENABLED && m->weight > 0 &&
+	       (among == AMONG_ALL || m->health != LB_HEALTH_DOWN) && (among != AMONG_UP || known);
 }
 
-/* With slow start, the share of its weight that a backend has by now; at least 1. */
-static uint32_t ramped(const struct lb_svc *s, const struct lb_member *m, ticks now)
+static uint64_t sum_of(const struct lb_svc *s, enum among among)
 {
-	ticks whole = clock_of_ms(s->conf.slow_start_ms), gone = now - m->since;
+	uint64_t sum = 0;
 
-	if (m->health != LB_HEALTH_UP || m->since == 0 || gone >= whole)
-		return m->weight;
-	return RTE_MAX((uint32_t)(m->weight * (double)gone / (double)whole), 1u);
+	for (uint32_t i = 0; i < s->conf.n_backends; i++)
+		sum += may_get(s, &s->members[i], among) ? s->members[i].weight : 0u;
+	return sum;
 }
 
+static enum among who(const struct lb_svc *s)
+{
+	if (sum_of(s, AMONG_NOT_DOWN) * 100 < sum_of(s, AMONG_ALL) * s->conf.panic)
+		return AMONG_ALL;
+	return sum_of(s, AMONG_UP) > 0 ? AMONG_UP : AMONG_NOT_DOWN;
+}
+
+/* It has come up a short while ago. */
+static bool grows(const struct lb_svc *s, const struct lb_member *m, ticks now)
+{
+	return m->health != LB_HEALTH_DOWN && m->since != 0 &&
+	       now - m->since < clock_of_ms(s->conf.slow_start_ms);
+}
+
+/* With slow start, a backend has a share of its weight that grows: from 1 of `whole` on. */
+static uint32_t ramped(const struct lb_svc *s, const struct lb_member *m, uint32_t whole, ticks now)
+{
+	if (!s->ramps || !grows(s, m, now))
+		return whole;
+	return RTE_MAX((uint32_t)(whole * (double)(now - m->since) /
+				  (double)clock_of_ms(s->conf.slow_start_ms)),
+		1u);
+}
+
+/* Shares of a weight of 1 are only seen where all weights are counted in smaller parts. */
 void lb_weigh(struct lb_svc *s, ticks now)
 {
-	uint64_t all = 0, up = 0;
-	bool panic;
+	enum among among = who(s);
+	uint32_t most = 1;
 
-	for (uint32_t i = 0; i < s->conf.n_backends; i++) {
-		const struct lb_member *m = &s->members[i];
-
-		all += may_get(m, true) ? m->weight : 0u;
-		up += may_get(m, false) ? m->weight : 0u;
-	}
-	panic = up * 100 < all * s->conf.panic;
+	s->ramps = false;
 	for (uint32_t i = 0; i < s->conf.n_backends; i++) {
 		struct lb_member *m = &s->members[i];
 
-		m->effective = !may_get(m, panic) ? 0 : panic ? m->weight : ramped(s, m, now);
+		lb_drain_step(m, s->conf.drain_ms, now);
+		most = RTE_MAX(most, (uint32_t)m->weight);
+		s->ramps |= among != AMONG_ALL && may_get(s, m, among) && grows(s, m, now);
 	}
+	s->scale = s->ramps ? RTE_MAX(MAGLEV_WEIGHT_MAX / most, 1u) : 1;
+	for (uint32_t i = 0; i < s->conf.n_backends; i++) {
+		struct lb_member *m = &s->members[i];
+		uint32_t whole = m->weight * s->scale;
+
+		m->parts = !may_get(s, m, among) ? 0 : ramped(s, m, whole, now);
+		m->effective = (m->parts + s->scale - 1) / s->scale;
+	}
+	s->weighed_at = now;
 }
 
 /*
@@ -114,9 +153,9 @@ static int fill_places(struct lb_pick *p, const struct lb_svc *s, uint32_t which
 		return -ENOMEM;
 	for (uint32_t i = 0; i < s->conf.n_backends; i++)
 		b[i] = (struct maglev_backend){id_of(&s->members[i]),
-			(uint16_t)(s->members[i].effective > 0 ? s->members[i].effective
-							       : s->members[i].weight),
-			s->members[i].effective > 0};
+			(uint16_t)(s->members[i].parts > 0 ? s->members[i].parts
+							   : s->members[i].weight * s->scale),
+			s->members[i].parts > 0};
 	rc = maglev_build(p->place, p->size, b, s->conf.n_backends);
 	for (uint32_t i = 0; rc == 0 && i < p->size; i++)
 		if (p->place[i] != MAGLEV_NONE)
@@ -137,10 +176,10 @@ int lb_pick_new(struct net *net, struct lb_svc *s, uint32_t which, struct lb_pic
 	if (weight == NULL)
 		return -ENOMEM;
 	for (uint32_t i = 0, open = 0; i < n; i++)
-		if (s->members[i].effective > 0)
-			weight[open++] = s->members[i].effective;
+		if (s->members[i].parts > 0)
+			weight[open++] = s->members[i].parts;
 	for (uint32_t i = 0; i < n; i++)
-		turns += s->members[i].effective > 0;
+		turns += s->members[i].parts > 0;
 	if (turns > 0 && s->conf.scheduler == LB_ROUND_ROBIN)
 		turns = reduce(weight, turns);
 	p = calloc(1, sizeof(*p) + size * sizeof(p->place[0]) + n * sizeof(*p->price) +
@@ -154,9 +193,9 @@ int lb_pick_new(struct net *net, struct lb_svc *s, uint32_t which, struct lb_pic
 	p->open = (uint16_t *)(p->price + n);
 	p->turn = p->open + n;
 	for (uint32_t i = 0; i < n; i++) {
-		if (s->members[i].effective == 0)
+		if (s->members[i].parts == 0)
 			continue;
-		p->price[p->n] = PRICE / s->members[i].effective;
+		p->price[p->n] = PRICE / s->members[i].parts;
 		p->open[p->n++] = s->members[i].slot[which];
 	}
 	if (s->conf.scheduler == LB_ROUND_ROBIN && p->n > 0)
@@ -172,6 +211,8 @@ int lb_pick_new(struct net *net, struct lb_svc *s, uint32_t which, struct lb_pic
 
 static uint8_t state_of(const struct lb_member *m)
 {
+	if (m->learnt.ended)
+		return LB_BACKEND_ENDED;
 	if (m->effective > 0)
 		return LB_BACKEND_OPEN;
 	return m->admin == LB_ENABLED && m->weight > 0 ? LB_BACKEND_DOWN : LB_BACKEND_CLOSED;

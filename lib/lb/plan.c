@@ -147,12 +147,11 @@ static const struct lb_member *member_of(
 /* What was learnt stays; what an operator said stays until the file says something new. */
 static void inherit(struct lb_member *m, const struct lb_member *from)
 {
-	m->health = from->health;
-	m->since = from->since;
 	if (from->conf->admin == m->conf->admin)
 		m->admin = from->admin;
 	if (from->conf->weight == m->conf->weight)
 		m->weight = from->weight;
+	lb_health_inherit(m, from);
 }
 
 static int give_slots(struct net *net, struct lb_plan *p, struct lb_svc *s)
@@ -171,6 +170,8 @@ static int give_slots(struct net *net, struct lb_plan *p, struct lb_svc *s)
 
 			if (from != NULL)
 				inherit(m, from);
+			else if (before == NULL)
+				m->learnt.fresh = true;
 			m->slot[k] = from != NULL ? from->slot[k] : take_backend(net, p);
 			if (m->slot[k] == LB_NOBODY)
 				return -ENOSPC;

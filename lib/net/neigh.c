@@ -123,6 +123,8 @@ void neigh_event(struct net *net, const struct event *e, ticks now)
 	case EVENT_ARP:
 		on_arp(net, e, now);
 		return;
+	case EVENT_CHECKED: /* a balancer's */
+		return;
 	case EVENT_CONFLICT:
 		announce_conflict(net, e, now);
 		return;

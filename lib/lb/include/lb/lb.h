@@ -29,9 +29,71 @@ void lb_retire(struct net *net);
 /* Some times a second: slots that may be used again, changed states and weights, shares. */
 void lb_tick(struct net *net, ticks now);
 
+/* A worker has asked a backend how it is (EVENT_CHECKED). In force at the next tick. */
+struct event;
+void lb_checked(struct net *net, const struct event *e, ticks now);
+/* Another number whenever who is to be checked, or how, may have changed; 0: nobody ever. */
+uint64_t lb_version(const struct net *net);
+
 /* --- backends, as control knows them --- */
 
 enum lb_health { LB_HEALTH_UNKNOWN, LB_HEALTH_UP, LB_HEALTH_DOWN };
+
+/* Why a backend was not well. %u: the detail. */
+/* clang-format off */
+#define LB_REASONS(X) \
+	X(NONE, "") \
+	X(REFUSED, "connection refused") \
+	X(RESET, "connection reset") \
+	X(TIMEOUT, "timed out") \
+	X(UNREACHABLE, "unreachable") \
+	X(NO_ROUTE, "no route") \
+	X(CLOSED, "closed before it had answered") \
+	X(GARBAGE, "no answer that can be read") \
+	X(STATUS, "status %u") \
+	X(BODY, "body without the text") \
+	X(RCODE, "rcode %u") \
+	X(FLOWS_REFUSED, "%u flows in a row refused") \
+	X(FLOWS_SILENT, "%u flows in a row without an answer")
+/* clang-format on */
+enum lb_reason {
+#define X(name, text) LB_REASON_##name,
+	LB_REASONS(X)
+#undef X
+		LB_REASONS_N
+};
+
+#define LB_REASON_TEXT 64 /* bytes that any of them takes */
+/* "status 503"; returns text. */
+char *lb_reason_text(enum lb_reason reason, uint32_t detail, char text[LB_REASON_TEXT]);
+
+/* What a backend's flows showed (health.c). */
+#define LB_PASSIVE_SAMPLES 13 /* of 250 ms: the first is of 3 s ago */
+struct lb_passive {
+	uint64_t answered;		 /* when it was last looked at */
+	uint64_t opened, refused;	 /* when an answer was last seen, or a hold ended */
+	uint64_t at[LB_PASSIVE_SAMPLES]; /* opened, as it was seen since, oldest first */
+	bool begun;
+};
+
+/* What was learnt about a backend; survives every apply that keeps the backend. */
+struct lb_learnt {
+	enum lb_health checked; /* by checks alone */
+	enum lb_reason reason;	/* of the last failure, */
+	uint16_t detail;
+	ticks failed_at;    /* and when; 0: never */
+	uint32_t streak;    /* checks in a row that said otherwise than `checked` */
+	uint64_t checks;    /* results, since it was first configured */
+	uint64_t fails;	    /* of them, bad ones */
+	uint32_t last_us;   /* of the last good check; 0: none yet */
+	uint32_t mean_us;   /* of the good ones, an eighth of each new one */
+	ticks held_until;   /* down by what its flows showed; 0: not */
+	ticks drains_since; /* gets no new flows by an operator's or the file's will; 0: it may */
+	bool ended;	    /* that was long enough ago (drain_ms) */
+	bool untold;	    /* nobody was told yet that its health has changed */
+	bool fresh;	    /* as old as its service: begins without a slow start */
+	struct lb_passive passive;
+};
 
 /* A backend of one service of the configuration. Borrowed, until the next apply. */
 struct lb_member {
@@ -42,7 +104,9 @@ struct lb_member {
 	enum lb_health health;
 	uint16_t slot[2];   /* of TCP, of UDP; LB_NOBODY: not that protocol */
 	uint32_t effective; /* weight that it has now; 0: gets no new flows */
-	ticks since;	    /* its health is what it is */
+	uint32_t parts;	    /* the same, finer while a backend of the service starts slowly */
+	ticks since;	    /* its health is what it is; 0: since the start */
+	struct lb_learnt learnt;
 };
 
 /* Calls fn for each, services in the order of the configuration. */

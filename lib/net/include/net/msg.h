@@ -14,16 +14,31 @@ enum event_kind {
 	EVENT_RESOLVE,	/* a packet waits: who has addr on iface? */
 	EVENT_ARP,	/* an ARP packet said that addr is at mac on iface */
 	EVENT_CONFLICT, /* somebody at mac uses our own address addr on iface (RFC 5227) */
+	EVENT_CHECKED,	/* a balancer's backend was asked how it is: `check` */
 };
 
 struct event {
-	uint8_t kind;	     /* enum event_kind */
-	uint8_t arp_reply;   /* EVENT_ARP: it was a reply, else a request */
-	uint8_t arp_to_us;   /* EVENT_ARP: its target is an address of ours */
-	uint8_t arp_unicast; /* EVENT_ARP: the frame was addressed to our MAC */
-	uint16_t iface;
-	uint8_t mac[6];
-	uint32_t addr; /* host order */
+	uint8_t kind; /* enum event_kind */
+	union {
+		struct {
+			uint8_t arp_reply;   /* EVENT_ARP: it was a reply, else a request */
+			uint8_t arp_to_us;   /* EVENT_ARP: its target is an address of ours */
+			uint8_t arp_unicast; /* EVENT_ARP: the frame was addressed to our MAC */
+		};
+		uint8_t reason; /* EVENT_CHECKED: enum lb_reason; 0: it is well */
+	};
+	union {
+		struct {
+			uint16_t iface;
+			uint8_t mac[6];
+			uint32_t addr; /* host order */
+		};
+		struct {
+			uint16_t slot;	     /* the backend's */
+			uint16_t detail;     /* of the reason: an HTTP status, a DNS rcode */
+			uint32_t latency_us; /* from the question to the answer */
+		} check;
+	};
 };
 static_assert(sizeof(struct event) == 16, "messages are copied by the word");
 

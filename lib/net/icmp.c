@@ -2,11 +2,12 @@
 /*
  * stage_icmp: ICMP for this host (RFC 792, RFC 1122 3.2.2, RFC 1812 4.3.3).
  *
- * icmp -> out | tcp | datagram | punt | consumed | drop. Echo requests become their replies in
- * place, whole, whatever their length. Errors about our packets are counted; a router acts on no
- * redirect.
+ * icmp -> out | answer | tcp | datagram | punt | consumed | drop. Echo requests become their
+ * replies in place, whole, whatever their length. Errors about our packets are counted; a router
+ * acts on no redirect.
  */
 #include "net/chain.h"
+#include "net/expect.h"
 #include "net/local.h"
 #include "net/lookup.h"
 #include "net/punt.h"
@@ -70,7 +71,7 @@ static void error_in(struct worker *w, struct rte_mbuf *m)
 static void icmp_in(struct worker *w, struct rte_mbuf *m)
 {
 	struct rte_mbuf *head;
-	uint32_t len;
+	uint32_t len, number;
 	uint8_t type;
 
 	if (!is_valid(m)) {
@@ -88,6 +89,9 @@ static void icmp_in(struct worker *w, struct rte_mbuf *m)
 	type = ((const struct icmp_hdr *)pkt_l4(head))->type;
 	if (type == ICMP_TYPE_ECHO) {
 		echo(w, head);
+	} else if ((number = expect_of(w, head)) != EXPECT_NONE) {
+		w->count[COUNT_icmp_errors_in] += icmp_type_is_error(type);
+		lane_put(&w->answer, head, number);
 	} else if (icmp_type_is_error(type)) {
 		error_in(w, head);
 	} else if (punt_wants(w, head)) { /* replies to its own requests, and what is rare */

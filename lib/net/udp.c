@@ -2,13 +2,14 @@
 /*
  * stage_udp and its table of services (RFC 768, RFC 1122 4.1, RFC 862, RFC 863).
  *
- * udp -> out | error | datagram | punt | consumed | drop. The table is one sorted array, searched
- * by port and address; control builds a new one for each change.
+ * udp -> out | error | answer | datagram | punt | consumed | drop. The table is one sorted array,
+ * searched by port and address; control builds a new one for each change.
  */
 #include "net/udp.h"
 
 #include "net/chain.h"
 #include "net/error.h"
+#include "net/expect.h"
 #include "net/local.h"
 #include "net/lookup.h"
 #include "net/punt.h"
@@ -175,6 +176,7 @@ static void udp_in(struct worker *w, struct rte_mbuf *m)
 {
 	uint32_t head_len = ETH_HDR_LEN + ip4_hdr_len(pkt_ip4(m)) + UDP_HDR_LEN;
 	struct rte_mbuf *head;
+	uint32_t number;
 
 	if (rte_pktmbuf_pkt_len(m) < head_len) {
 		drop(w, m, DROP_UDP_BAD);
@@ -198,7 +200,10 @@ static void udp_in(struct worker *w, struct rte_mbuf *m)
 		consume(w, head);
 		return;
 	}
-	if (w->sockets != NULL)
+	number = expect_of(w, head);
+	if (number != EXPECT_NONE)
+		lane_put(&w->answer, head, number);
+	else if (w->sockets != NULL)
 		lane_put(&w->dgram, head, 0);
 	else if (punt_wants(w, head))
 		lane_put(&w->punt, head, 0);

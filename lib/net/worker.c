@@ -191,6 +191,8 @@ static long sleep_ns(const struct worker *w, bool all)
 
 	if (!all)
 		ns = RTE_MIN(nap, NAP_LAST_NS);
+	if (w->checks_wake != 0)
+		ns = RTE_MIN(ns, until_ns(w->checks_wake));
 	return w->tcp_wakes != 0 ? RTE_MIN(ns, until_ns(w->tcp_wakes)) : ns;
 }
 

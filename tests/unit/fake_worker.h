@@ -188,8 +188,8 @@ static inline void fake_expect(const struct rte_mbuf *m, const void *frame, uint
 static inline uint32_t fake_in_lanes(struct worker *w, bool take)
 {
 	struct lane *lanes[] = {&w->rx, &w->odd, &w->arp, &w->in, &w->service, &w->fwd, &w->local,
-		&w->reasm, &w->steer, &w->icmp, &w->udp, &w->tcp, &w->punt, &w->error, &w->out,
-		&w->fwd_out, &w->frag};
+		&w->reasm, &w->steer, &w->icmp, &w->udp, &w->answer, &w->tcp, &w->punt, &w->error,
+		&w->out, &w->fwd_out, &w->frag};
 	uint32_t n = 0;
 
 	for (size_t i = 0; i < RTE_DIM(lanes); i++) {

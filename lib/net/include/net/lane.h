@@ -22,11 +22,12 @@
 #define REDIRECT_BUDGET 16  /* copies of forwarded packets that ICMP redirects are made from */
 #define TCP_BUDGET	128 /* segments that tcp_output() makes */
 #define SOCKETS_BUDGET	64  /* datagrams of local programs, and what else they ask for */
+#define CHECKS_BUDGET	32  /* questions to balanced backends */
 #define PUNT_BUDGET	64  /* frames from the kernel: for tx lanes alone, which are flushed */
 #define LANE_SIZE	512
 
 static_assert(RX_BUDGET + HANDOVER_BUDGET + AGAIN_BUDGET + UNPARK_BUDGET + TIMER_BUDGET +
-			      REDIRECT_BUDGET + TCP_BUDGET + SOCKETS_BUDGET <=
+			      REDIRECT_BUDGET + TCP_BUDGET + SOCKETS_BUDGET + CHECKS_BUDGET <=
 		      LANE_SIZE,
 	"what all sources bring in one pass must fit a lane");
 

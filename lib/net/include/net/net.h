@@ -25,6 +25,7 @@
 #define OWNER_MAP 64
 
 struct absents;
+struct checks;
 struct lb;
 struct port;
 struct punt;
@@ -84,6 +85,7 @@ struct net {
 	struct net_settings set;
 
 	struct lb *lb; /* virtual services; NULL: no balancing. Set before the workers run */
+	struct checks *checks; /* of their backends; the same */
 
 	/* read on the slow path */
 	struct udp_table *_Atomic udp;		/* services by port; control: w, workers: r */

@@ -28,6 +28,8 @@
 #define TX_LANE	   256
 #define FREE_BATCH 64
 
+struct check_host;
+struct expect;
 struct lb_worker;
 struct net;
 struct punt_end;
@@ -61,6 +63,7 @@ struct udp_table;
 	X(balance, "packets for virtual services, to their backends") \
 	X(icmp, "ICMP for this host") \
 	X(udp, "UDP for this host") \
+	X(checks, "answers of balanced backends that were asked how they are") \
 	X(datagram, "UDP for sockets of local programs") \
 	X(tcp, "TCP for this host") \
 	X(punt, "packets for the kernel") \
@@ -181,6 +184,7 @@ struct worker {
 	struct lane steer;   /* unused */
 	struct lane icmp;    /* unused */
 	struct lane udp;     /* unused */
+	struct lane answer;  /* number under which it is expected (net/expect.h) */
 	struct lane dgram;   /* unused */
 	struct lane tcp;     /* unused */
 	struct lane punt;    /* unused */
@@ -217,6 +221,9 @@ struct worker {
 
 	/* balancing; NULL: none */
 	struct lb_worker *lb;
+	struct expect *expect;	   /* what those who are asked will say; NULL: nobody asks */
+	struct check_host *checks; /* of backends; NULL: none */
+	ticks checks_wake;	   /* when they have something to do at the latest; 0: nothing */
 
 	/* this host, where the pipeline has one */
 	struct tcp *stack; /* NULL: none */

@@ -12,6 +12,36 @@ static_assert(offsetof(struct lb_acl_conf, depth) == offsetof(struct lb_acl_conf
 static_assert(
 	offsetof(struct lb_service_conf, last_port) == offsetof(struct lb_service_conf, port) + 2,
 	"");
+static_assert(offsetof(struct lb_check_conf, status_max) ==
+		      offsetof(struct lb_check_conf, status_min) + 2,
+	"");
+
+/* Of a service: how its backends are asked whether they are well. */
+static const struct option check[] = {
+	{"kind", NUMBER, AT(struct lb_service_conf, check.kind), "none",
+		WORDS({"none", LB_CHECK_NONE}, {"icmp", LB_CHECK_ICMP}, {"tcp", LB_CHECK_TCP},
+			{"http", LB_CHECK_HTTP}, {"dns", LB_CHECK_DNS}),
+		.help = "icmp: echo; tcp: a connection; http: a GET; dns: a query over UDP."},
+	{"port", NUMBER, AT(struct lb_service_conf, check.port), "same", 1, UINT16_MAX,
+		WORDS({"same", 0}),
+		.help = "That is asked; same is the backend's, else the service's."},
+	{"interval", TIME, AT(struct lb_service_conf, check.interval_ms), "2s", 100, 3600000,
+		.help = "From the begin of a check to that of the next."},
+	{"timeout", TIME, AT(struct lb_service_conf, check.timeout_ms), "1s", 10, 3600000,
+		.help = "Without an answer for so long, it has failed; at most the interval."},
+	{"rise", NUMBER, AT(struct lb_service_conf, check.rise), "2", 1, 100,
+		.help = "Good ones in a row that take a backend up that was down."},
+	{"fall", NUMBER, AT(struct lb_service_conf, check.fall), "3", 1, 100,
+		.help = "Bad ones in a row that take it down."},
+	{"host", TEXT, AT(struct lb_service_conf, check.host), "",
+		.help = "Of http, its Host (the address, if none is given); of dns, the name."},
+	{"path", TEXT, AT(struct lb_service_conf, check.path), "/", .help = "Of http."},
+	{"status", PORTS, AT(struct lb_service_conf, check.status_min), "200-299", 200, 599,
+		.help = "Of http: which are well."},
+	{"body", TEXT, AT(struct lb_service_conf, check.body), "",
+		.help = "Of http: what the body has to contain; a quarter of a MiB of it is read."},
+};
+static const struct section check_section = {SECTION(check)};
 
 static const struct option backend[] = {
 	{"address", ADDRESS, AT(struct lb_backend_conf, addr), .required = true,
@@ -73,6 +103,18 @@ static const struct option service[] = {
 	{"acl", LIST, AT(struct lb_service_conf, acl), .max = LB_ACLS, .of = &acl_section,
 		COUNT(struct lb_service_conf, n_acl),
 		.help = "Who may use it; with none everybody may, with some nobody else."},
+	{"check", MAP, .of = &check_section, .help = "How backends are asked if they are well."},
+	{"panic", NUMBER, AT(struct lb_service_conf, panic), "0", 0, 100, .unit = "percent",
+		.help = "With less of the weight not down, all backends get flows; 0: never."},
+	{"slow_start", TIME, AT(struct lb_service_conf, slow_start_ms), "0s", 0, 3600000,
+		.help = "A backend that comes up has its whole weight after so long."},
+	{"drain", TIME, AT(struct lb_service_conf, drain_ms), "0s", 0, 86400000,
+		.help = "What is left then of a draining backend's flows ends; 0: never."},
+	{"passive_fails", NUMBER, AT(struct lb_service_conf, passive_fails), "0", 0, 10000,
+		.help = "TCP flows in a row that a backend refuses, or does not answer: it is "
+			"down; 0: not looked at."},
+	{"passive_hold", TIME, AT(struct lb_service_conf, passive_hold_ms), "30s", 1000, 3600000,
+		.help = "How long it is down then."},
 	{"backends", LIST, AT(struct lb_service_conf, backends), .max = MAGLEV_BACKENDS,
 		.of = &backend_section, COUNT(struct lb_service_conf, n_backends),
 		.help = "Who serves it."},

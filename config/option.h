@@ -34,7 +34,8 @@ enum option_type {
 	PREFIX,	  /* an address and, in the byte after it, a length; no bit beyond it */
 	NETWORK,  /* the same for an interface: its own address and the network's length */
 	ENDPOINT, /* an address and, in the two bytes after it, a port */
-	PORTS,	  /* a port and, in the two bytes after it, the last of a range; a word: all */
+	PORTS,	  /* a port and, in the two bytes after it, the last of a range; a word: all. With
+		   * a max: numbers of min..max */
 	MAP,	  /* section `of`, in the same struct */
 	LIST,	  /* items of section `of` */
 	NAMED, /* the same as a map by the items' first option, or as a list that has it inside */

@@ -130,8 +130,10 @@ static enum value_verdict parse_endpoint(const struct option *o, const char *tex
 /* "80", "8000-8010" */
 static enum value_verdict parse_ports(const struct option *o, const char *text, void *base)
 {
-	const struct option number = {
-		.type = NUMBER, .size = sizeof(uint16_t), .min = 1, .max = UINT16_MAX};
+	const struct option number = {.type = NUMBER,
+		.size = sizeof(uint16_t),
+		.min = o->max ? o->min : 1,
+		.max = o->max ? o->max : UINT16_MAX};
 	char first[8];
 	const char *dash = strchr(text, '-');
 	uint16_t ports[2];
@@ -314,7 +316,12 @@ void value_allowed(const struct option *o, FILE *out)
 		fputs("address:port as 0.0.0.0:7", out);
 		break;
 	case PORTS:
-		fputs("a port as 80, a range as 8000-8010", out);
+		if (o->max)
+			fprintf(out, "%lu to %lu, or a range of these as %lu-%lu",
+				(unsigned long)o->min, (unsigned long)o->max, (unsigned long)o->min,
+				(unsigned long)o->max);
+		else
+			fputs("a port as 80, a range as 8000-8010", out);
 		break;
 	case LIST:
 		list_allowed(o, out);

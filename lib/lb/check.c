@@ -4,6 +4,7 @@
  *
  * Whatever is compared with everything else is sorted first: there may be thousands of each.
  */
+#include "control.h"
 #include "lb/lb.h"
 
 #include "control.h"
@@ -358,8 +359,10 @@ int lb_check(const struct lb_conf *c, struct errs *e)
 		return -1;
 	}
 	check_limits(c, backends, e);
-	for (uint32_t i = 0; i < c->n_services; i++)
+	for (uint32_t i = 0; i < c->n_services; i++) {
 		check_service(&c->services[i], &room, e);
+		lb_check_health(&c->services[i], e);
+	}
 	for (enum lb_protocol p = LB_TCP; p <= LB_UDP; p++) {
 		check_collisions(c, p, &room, e);
 		check_replies(c, p, &room, e);

@@ -136,6 +136,11 @@ void lb_weigh(struct lb_svc *s, ticks now);
 /* Writes what workers see of each member, and publishes picks for what has changed. */
 void lb_settle(struct net *net, struct lb_svc *s);
 
+/* --- check_health.c --- */
+
+/* What is wrong with checks, passive ones among them. */
+void lb_check_health(const struct lb_service_conf *s, struct errs *e);
+
 /* --- health.c; those without a net are pure --- */
 
 static inline struct lb_svc *lb_svc_of(const struct lb_member *m)

@@ -45,7 +45,7 @@ enum lb_check_kind { LB_CHECK_NONE, LB_CHECK_ICMP, LB_CHECK_TCP, LB_CHECK_HTTP, 
 /* How a service's backends are asked whether they are well. */
 struct lb_check_conf {
 	enum lb_check_kind kind;
-	uint32_t port;		  /* 0: the backend's */
+	uint32_t port;		  /* 0: the backend's, or the service's */
 	uint32_t interval_ms;	  /* from the begin of a check to that of the next */
 	uint32_t timeout_ms;	  /* at most the interval */
 	uint32_t rise;		  /* so many good ones in a row: up */
@@ -53,8 +53,8 @@ struct lb_check_conf {
 	char host[LB_CHECK_HOST]; /* of http: its Host; of dns: the name that is asked for */
 	char path[LB_CHECK_PATH]; /* of http */
 	char body[LB_CHECK_PATH]; /* of http: what the body must contain; "": anything */
-	uint32_t status_min;	  /* of http, both included */
-	uint32_t status_max;
+	uint16_t status_min;	  /* of http, both included */
+	uint16_t status_max;
 };
 
 enum lb_admin {

@@ -11,6 +11,7 @@
 #include "net/port_link.h"
 #include "net/punt.h"
 #include "net/route.h"
+#include "service/checks.h"
 #include "service/service.h"
 
 #include <sys/epoll.h>
@@ -80,6 +81,7 @@ static void tick(struct app *app, ticks now)
 	punt_poll(app->net);
 	service_poll(app->net);
 	lb_tick(app->net, now);
+	checks_tick(app->net);
 	if (now - app->load_at >= clock_of_ms(LOAD_MS))
 		take_load(app, now);
 	app->next_tick = now + clock_of_ms(TICK_MS);

@@ -21,6 +21,7 @@
 #include "pipelines/host.h"
 #include "plan.h"
 #include "rights.h"
+#include "service/checks.h"
 #include "service/service.h"
 #include "service/socket_service.h"
 
@@ -160,6 +161,8 @@ static int run(struct app *app)
 	if (rc == 0 && c->system.pipeline != PIPELINE_HOST)
 		rc = lb_attach(app->net, &c->balancers);
 	if (rc == 0)
+		rc = checks_attach(app->net);
+	if (rc == 0)
 		rc = socket_service_open(&app->sockets, app->net, &c->system.sockets);
 	if (rc == 0) {
 		app->loop = loop_new(&app->net->bell, app_work, app);
@@ -200,6 +203,7 @@ static void end(struct app *app)
 			print_books(app->net);
 		socket_service_close(app->sockets);
 		punt_free(app->net);
+		checks_detach(app->net);
 		service_detach(app->net);
 		lb_detach(app->net);
 		eal_free_workers(app->net);

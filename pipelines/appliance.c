@@ -14,6 +14,7 @@
 #include "lb/stage.h"
 #include "net/net.h"
 #include "net/stage.h"
+#include "service/checks.h"
 #include "service/service.h"
 #include "service/socket_service.h"
 #include "tcp/stage.h"
@@ -26,8 +27,10 @@ static __rte_always_inline uint32_t pass(struct worker *w, const bool timed)
 	if (timed) {
 		w->stamp = w->now = clock_now();
 		service_sync(w);
-		if (w->lb != NULL)
+		if (w->lb != NULL) {
 			lb_time(w);
+			checks_run(w);
+		}
 	}
 
 	/* sources: each brings at most its budget */
@@ -58,6 +61,7 @@ static __rte_always_inline uint32_t pass(struct worker *w, const bool timed)
 	stage(w, STAGE_steer, &w->steer, stage_steer, timed);
 	stage(w, STAGE_icmp, &w->icmp, stage_icmp, timed);
 	stage(w, STAGE_udp, &w->udp, stage_udp, timed);
+	stage(w, STAGE_checks, &w->answer, stage_checks, timed);
 	stage(w, STAGE_datagram, &w->dgram, stage_datagram, timed);
 	stage(w, STAGE_tcp, &w->tcp, stage_tcp, timed);
 	stage(w, STAGE_punt, &w->punt, stage_punt, timed);

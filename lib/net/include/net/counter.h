@@ -108,6 +108,9 @@
 	X(lb_flows_displaced, "balanced flows, half open or closing, that made room for newer ones") \
 	X(lb_flows_refused, "balanced flows without a place in the table: the hash alone serves them") \
 	X(lb_alone_out, "replies of flows without a place that went back to their clients") \
+	X(checks, "questions to balanced backends how they are") \
+	X(checks_failed, "of them, those that found one not well") \
+	X(checks_skipped, "of them, those that came to nothing for want of memory or a port") \
 	X(mss_clamped, "TCP MSS options lowered") \
 	X(parked, "packets that waited for a neighbour") \
 	X(unparked, "packets released by a neighbour's answer") \

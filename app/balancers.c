@@ -46,6 +46,27 @@ static json_t *json_port(const struct lb_member *m)
 	return port_of(m) != 0 ? json_integer(port_of(m)) : json_string("same");
 }
 
+/* What was learnt of it; microseconds, null without a good check. */
+static void add_learnt(json_t *row, const struct lb_member *m)
+{
+	const struct lb_learnt *l = &m->learnt;
+	char why[LB_REASON_TEXT];
+
+	json_object_set_new(row, "check", json_string(lb_check_name(m->service->check.kind)));
+	json_object_set_new(row, "checks", json_count(l->checks));
+	json_object_set_new(row, "checks_failed", json_count(l->fails));
+	json_object_set_new(
+		row, "latency_us", l->last_us != 0 ? json_integer(l->last_us) : json_null());
+	json_object_set_new(
+		row, "mean_latency_us", l->mean_us != 0 ? json_integer(l->mean_us) : json_null());
+	json_object_set_new(row, "last_failure",
+		l->failed_at != 0 ? json_string(lb_reason_text(l->reason, l->detail, why))
+				  : json_null());
+	json_object_set_new(row, "failed_s_ago",
+		l->failed_at != 0 ? json_count((clock_now() - l->failed_at) / clock_of_ms(1000))
+				  : json_null());
+}
+
 static json_t *backend_row(const struct app *app, const struct lb_member *m)
 {
 	struct lb_count count = lb_member_count(app->net, m);
@@ -59,7 +80,7 @@ static json_t *backend_row(const struct app *app, const struct lb_member *m)
 
 	add_counts(row, &count);
 	json_object_set_new(row, "answered", json_count(count.answered));
-	json_object_set_new(row, "check", json_string(lb_check_name(m->service->check.kind)));
+	add_learnt(row, m);
 	return row;
 }
 

@@ -477,7 +477,7 @@ const struct command commands[] = {
 		}},
 	{"show services", "what answers here, and what is balanced", "show.services",
 		print_services, .page = BALANCERS_PAGE},
-	{"show backends", "backends of balanced services; --all: health, and since when",
+	{"show backends", "balanced backends; --all: health, and what checks found",
 		"show.backends", print_backends, {{"service", ARG_PLACE_MAYBE, "SERVICE"}},
 		.page = BALANCERS_PAGE},
 	{"show flows", "balanced flows: clients and their backends", "show.flows", print_flows,

@@ -22,7 +22,8 @@ method_fn services_drain, services_enable, services_maintain;
 
 /*
  * A list of {service, address, port, state, health, check, admin, weight, effective_weight,
- * since_s, flows, opened, answered, refused, packets_in, bytes_in, packets_out, bytes_out}.
+ * since_s, latency_us, last_failure, flows, opened, answered, refused, packets_in, bytes_in,
+ * packets_out, bytes_out}.
  */
 method_fn backends_show;
 /* {service, address, port, state, weight}. */

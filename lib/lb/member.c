@@ -42,7 +42,7 @@ static void settle(struct net *net, const struct lb_member *m, ticks now)
 	lb_settle(net, lb_svc_of(m));
 }
 
-void lb_set_admin(struct net *net, struct lb_member *m, enum lb_admin admin, ticks now)
+static void set_admin(struct net *net, struct lb_member *m, enum lb_admin admin, ticks now)
 {
 	if ((m->admin == LB_MAINTENANCE) != (admin == LB_MAINTENANCE)) {
 		lb_health_forget(m);
@@ -51,6 +51,11 @@ void lb_set_admin(struct net *net, struct lb_member *m, enum lb_admin admin, tic
 	if (m->admin != admin)
 		net->lb->control->version++;
 	m->admin = admin;
+}
+
+void lb_set_admin(struct net *net, struct lb_member *m, enum lb_admin admin, ticks now)
+{
+	set_admin(net, m, admin, now);
 	settle(net, m, now);
 }
 
@@ -70,7 +75,7 @@ bool lb_set_admin_all(struct net *net, const char *service, enum lb_admin admin,
 		if (strcmp(s->conf.name, service) != 0)
 			continue;
 		for (uint32_t j = 0; j < s->conf.n_backends; j++)
-			s->members[j].admin = admin;
+			set_admin(net, &s->members[j], admin, now);
 		lb_weigh(s, now);
 		lb_settle(net, s);
 		return true;

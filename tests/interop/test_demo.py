@@ -84,6 +84,7 @@ def test_what_an_operator_sees_and_changes():
         rows = json.loads(ctl("--json", "show", "backends", "shop"))
         assert [(row["address"], row["port"], row["opened"]) for row in rows] == \
             [("198.18.1.1", port, 1) for port in (8001, 8002, 8003)]
+        assert all(row["state"] == "up" and row["checks"] >= 1 for row in rows)
         assert all(row["packets_in"] >= 5 and row["bytes_out"] > 300 for row in rows)
         flows = json.loads(ctl("--json", "show", "flows", "shop", "backend", "198.18.1.1:8002"))
         assert [flow["virtual"] for flow in flows["flows"]] == ["198.18.0.100:80"]

@@ -73,6 +73,7 @@ static inline bool ask(struct worker *w, const struct lb_match *match, struct rt
 	const struct lb_vip *vip = &match->vip[index];
 	struct lb_ends ends;
 	struct flow_key key;
+	struct bucket *home;
 	uint16_t owner;
 
 	if (unlikely(!lb_ends_of(m, &ends))) {
@@ -95,7 +96,10 @@ static inline bool ask(struct worker *w, const struct lb_match *match, struct rt
 	a->ends = ends;
 	a->key = key;
 	a->hash = bucket_hash(w->lb->flows, &key);
-	rte_prefetch0(bucket_home(w->lb->flows, a->hash));
+	home = bucket_home(w->lb->flows, a->hash);
+	rte_prefetch0(home);
+	if (ends.flags & TCP_SYN) /* a new flow may have to look further */
+		rte_prefetch0(home + 1);
 	return true;
 }
 

@@ -80,38 +80,43 @@ void flow_end(struct flow_table *t, struct flow *f)
 }
 
 /* How dear a place is to a new flow: 0 costs nothing, PRICELESS is not to be had. */
-enum { EMPTY, OVER, CHEAPEST_ALIVE, PRICELESS = CHEAPEST_ALIVE + FLOW_STATES };
+enum { EMPTY, OVER, CLOSED, HALF_OPEN, CLOSING, PRICELESS };
 
-static inline uint32_t price(const struct flow *f, uint16_t now)
+/* Among equally dear ones that which ends first is cheaper. No branch: there is no telling. */
+#define COST(price) ((uint32_t)(price) << 16)
+
+static inline uint32_t cost(const struct flow *f, uint16_t now)
 {
-	if (f->state == FLOW_FREE)
-		return EMPTY;
-	if (flow_is_over(f, now))
-		return OVER;
-	return f->state == FLOW_ESTABLISHED ? PRICELESS : CHEAPEST_ALIVE + f->state;
+	static const uint8_t prices[FLOW_STATES] = {[FLOW_FREE] = EMPTY,
+		[FLOW_CLOSED] = CLOSED,
+		[FLOW_NEW] = HALF_OPEN,
+		[FLOW_CLOSING] = CLOSING,
+		[FLOW_ESTABLISHED] = PRICELESS};
+	uint32_t price = prices[f->state];
+	uint32_t left = (uint16_t)(f->ends - now);
+
+	price = flow_is_over(f, now) & (price != EMPTY) ? OVER : price;
+	return COST(price) | (price > OVER ? left : 0);
 }
 
-/* The cheaper one; of equally cheap ones that which ends first; NULL is a place without a price. */
-static struct flow *cheaper(struct flow *a, struct flow *b, uint16_t now)
-{
-	uint32_t of_a = a == NULL ? PRICELESS : price(a, now), of_b = price(b, now);
-
-	if (of_a != of_b)
-		return of_a < of_b ? a : b;
-	if (of_a == PRICELESS)
-		return NULL;
-	return of_a <= OVER || (int16_t)(b->ends - a->ends) >= 0 ? a : b;
-}
-
-/* The cheapest place within reach of home, the nearest of those that cost nothing; or NULL. */
+/*
+ * The cheapest place within reach of home, the nearest of those that cost nothing; or NULL. A
+ * closed flow's is good enough beyond the first bucket: where flows end as fast as they come all
+ * are full of them, and each bucket is a line to wait for.
+ */
 static struct flow *place_for(struct bucket *home, uint16_t now)
 {
 	struct flow *best = NULL;
+	uint32_t least = COST(PRICELESS);
 
 	for (uint32_t i = 0; i < REACH; i++) {
-		for (uint32_t j = 0; j < FLOW_SLOTS; j++)
-			best = cheaper(best, &home[i].flow[j], now);
-		if (best != NULL && price(best, now) <= OVER)
+		for (uint32_t j = 0; j < FLOW_SLOTS; j++) {
+			uint32_t c = cost(&home[i].flow[j], now);
+
+			best = c < least ? &home[i].flow[j] : best;
+			least = c < least ? c : least;
+		}
+		if (least < COST(i == 0 ? CLOSED : HALF_OPEN))
 			break;
 	}
 	return best;

@@ -208,7 +208,12 @@ static void test_what_is_worth_less_goes_first(void **state)
 	(void)state;
 	assert_int_equal(flow_buckets(t), 8);
 	for (uint32_t i = 0; i < 24; i++)
-		lives(t, i, i < 6 ? worth[i] : FLOW_ESTABLISHED, 0, (uint16_t)(i == 5 ? 20 : 30));
+		lives(t, i, FLOW_ESTABLISHED, 0, (uint16_t)(i == 5 ? 20 : 30));
+	for (uint32_t i = 0; i < 6; i++) {
+		struct flow_key key = key_of(i);
+
+		found(t, &key, 0)->state = worth[i];
+	}
 	for (uint32_t i = 0; i < 4; i++) {
 		struct flow_key key = key_of(100 + i);
 
@@ -227,6 +232,21 @@ static void test_what_is_worth_less_goes_first(void **state)
 		assert_non_null(added(t, &key, 30, &gone)); /* all are over */
 		assert_int_equal(gone.state, FLOW_ESTABLISHED);
 	}
+	flow_table_free(t);
+}
+
+/* A closed flow near home goes before a free place is looked for far off. */
+static void test_a_closed_flow_is_a_place_nearby(void **state)
+{
+	struct flow_table *t = flow_table_new(1, secret, -1);
+	struct flow_key key = key_of(100);
+	struct flow gone;
+
+	(void)state;
+	for (uint32_t i = 0; i < 6; i++) /* the next bucket has room */
+		lives(t, i, i == 2 ? FLOW_CLOSED : FLOW_ESTABLISHED, 0, 30);
+	assert_non_null(added(t, &key, 0, &gone)); /* that one is full, too */
+	assert_int_equal(gone.backend, 2);
 	flow_table_free(t);
 }
 
@@ -270,6 +290,7 @@ int main(void)
 		cmocka_unit_test(test_max_flows_fit),
 		cmocka_unit_test(test_a_flood_drives_out_its_own),
 		cmocka_unit_test(test_what_is_worth_less_goes_first),
+		cmocka_unit_test(test_a_closed_flow_is_a_place_nearby),
 		cmocka_unit_test(test_sweeping_takes_out_what_is_over),
 	};
 

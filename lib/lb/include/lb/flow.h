@@ -10,7 +10,8 @@
  * or by flow_sweep(). Where its buckets are full of flows that live, a new one takes the place of
  * one that is worth less (half open, closing, one-way), and of no other: while there is none,
  * flow_add() fails, and the caller balances by the hash alone. So whoever floods the table with
- * half-open flows drives out others of them, never an established one.
+ * half-open flows drives out others of them, never an established one. A closed flow near home goes
+ * even before a free place is looked for far off.
  *
  * Time is in seconds, modulo 2^16, and an argument everywhere. Addresses and ports are as they
  * stand in packets.
@@ -41,7 +42,7 @@ enum flow_state {
 
 /* Whose flow it is: a client's end, and the service with the port it asked for. */
 struct flow_key {
-	uint32_t addr;
+	uint32_t addr; /* never 0 */
 	uint16_t port;
 	uint16_t service_port;
 	uint16_t service;

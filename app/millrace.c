@@ -18,6 +18,7 @@
 #include "net/punt.h"
 #include "net/reasm.h"
 #include "pipelines/appliance.h"
+#include "pipelines/balancer.h"
 #include "pipelines/host.h"
 #include "plan.h"
 #include "rights.h"
@@ -147,6 +148,9 @@ static void print_books(const struct net *net)
 		(unsigned long)dropped);
 }
 
+static pipeline_fn *const pipelines[] = {
+	[PIPELINE_APPLIANCE] = appliance, [PIPELINE_HOST] = host, [PIPELINE_BALANCER] = balancer};
+
 /* Everything between EAL's start and end. 0 when it ended because it was told to. */
 static int run(struct app *app)
 {
@@ -176,7 +180,7 @@ static int run(struct app *app)
 		return rc;
 	}
 	print_start(app->net);
-	rc = eal_launch(app->net, c->system.pipeline == PIPELINE_HOST ? host : appliance);
+	rc = eal_launch(app->net, pipelines[c->system.pipeline]);
 	if (rc == 0)
 		rc = socket_service_start(app->sockets);
 	if (rc == 0)

@@ -133,8 +133,10 @@ static const struct option system_options[] = {
 		.help = "CPU of the control thread; auto takes one that no worker has, if there "
 			"is."},
 	{"pipeline", NUMBER, AT(struct conf, system.pipeline), "appliance",
-		WORDS({"appliance", PIPELINE_APPLIANCE}, {"host", PIPELINE_HOST}), .restart = true,
-		.help = "A router that is a host, too; or a host, which forwards nothing."},
+		WORDS({"appliance", PIPELINE_APPLIANCE}, {"host", PIPELINE_HOST},
+			{"balancer", PIPELINE_BALANCER}),
+		.restart = true,
+		.help = "A router and host, a host, which forwards nothing, or one that balances."},
 	{"hugepages", NUMBER, AT(struct conf, system.hugepages), "auto",
 		WORDS({"auto", HUGEPAGES_AUTO}, {"on", HUGEPAGES_ON}, {"off", HUGEPAGES_OFF}),
 		.restart = true,

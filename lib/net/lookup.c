@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * stage_fib_in, stage_fib_host, stage_fib_out: where a packet goes, by the one FIB.
+ * stage_fib_in, stage_fib_host, stage_fib_balance, stage_fib_out: where a packet goes, by the one
+ * FIB.
  *
  * in (aux: destination, its slot prefetched) -> fwd (aux: adjacency) | local | service | error |
  * park | drop, and tx for a directed broadcast out (aux: destination) -> fwd_out | again (an
@@ -186,8 +187,11 @@ void stage_fib_in(struct worker *w)
 	fwd->n = n_fwd;
 }
 
-/* A host takes what is for it, or for all on the link; it sends nothing on (RFC 1122 3.2.1.3). */
-void stage_fib_host(struct worker *w)
+/*
+ * A host takes what is for it, or for all on the link; it sends nothing on (RFC 1122 3.2.1.3).
+ * balances: what is for a virtual address is its, too.
+ */
+static __rte_always_inline void fib_end(struct worker *w, const bool balances)
 {
 	const struct fib4 *fib = w->net->fib;
 	struct lane *in = &w->in;
@@ -200,9 +204,21 @@ void stage_fib_host(struct worker *w)
 		if (kind == FIB_LOCAL ||
 			(kind == FIB_BROADCAST && fib_entry_index(e) == pkt_iface(m)))
 			lane_put(&w->local, m, 0);
+		else if (balances && kind == FIB_SERVICE && w->lb != NULL)
+			lane_put(&w->service, m, fib_entry_index(e));
 		else
 			drop(w, m, DROP_IP4_NOT_OURS);
 	}
+}
+
+void stage_fib_host(struct worker *w)
+{
+	fib_end(w, false);
+}
+
+void stage_fib_balance(struct worker *w)
+{
+	fib_end(w, true);
 }
 
 /* Every kind but forward, for packets of our own: nobody is told when they cannot go. */

@@ -380,6 +380,35 @@ static void test_host(void **state)
 	}
 }
 
+/* Of a balancer virtual addresses are its, too; a host has none. */
+static void test_balancer(void **state)
+{
+	static struct lb_worker *const some = (struct lb_worker *)1; /* nobody looks into it */
+	static const struct {
+		stage_fn *stage;
+		bool balances, taken;
+	} rows[] = {
+		{stage_fib_balance, true, true},
+		{stage_fib_balance, false, false},
+		{stage_fib_host, true, false},
+	};
+
+	(void)state;
+	for (size_t i = 0; i < RTE_DIM(rows); i++) {
+		struct ip4_fields f = {.ttl = 64, .src = LAN_HOST, .dst = SERVICE_HOST};
+		uint32_t len = frame_udp(frame, f, 1, 2, 20);
+
+		w->lb = rows[i].balances ? some : NULL;
+		lane_put(&w->in, fake_packet(w, LAN, frame, len, 0, FAKE_EXACT), f.dst);
+		fake_run(w, &w->in, rows[i].stage);
+		assert_int_equal(w->service.n, rows[i].taken);
+		if (!rows[i].taken)
+			fake_dropped(w, DROP_IP4_NOT_OURS);
+		w->lb = NULL;
+		fake_rest(w);
+	}
+}
+
 static int set_up(void **state)
 {
 	uint32_t members[MEMBERS];
@@ -411,6 +440,7 @@ int main(void)
 		cmocka_unit_test(test_no_ports),
 		cmocka_unit_test(test_spread),
 		cmocka_unit_test(test_host),
+		cmocka_unit_test(test_balancer),
 	};
 
 	return cmocka_run_group_tests(tests, set_up, fake_tear_down);

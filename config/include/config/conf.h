@@ -30,7 +30,7 @@
 
 enum conf_hugepages { HUGEPAGES_AUTO, HUGEPAGES_ON, HUGEPAGES_OFF };
 enum conf_idle { IDLE_ADAPTIVE, IDLE_POLL };
-enum conf_pipeline { PIPELINE_APPLIANCE, PIPELINE_HOST };
+enum conf_pipeline { PIPELINE_APPLIANCE, PIPELINE_HOST, PIPELINE_BALANCER };
 
 /* What the process is started with; a change needs a restart, and the check says so. */
 struct system_conf {

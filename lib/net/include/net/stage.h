@@ -23,15 +23,16 @@ source_fn stage_punted; /* the punt thread's rings -> tx | consumed | drop; w->k
 source_fn stage_rx;	/* one receive queue -> rx */
 
 /* stages and where their packets go */
-stage_fn stage_check;	   /* rx -> in | odd */
-stage_fn stage_odd;	   /* odd -> arp | in | local | punt | error | drop */
-stage_fn stage_arp;	   /* arp -> tx | punt | consumed | drop */
-stage_fn stage_fib_in;	   /* in -> fwd | local | service | error | park | drop */
-stage_fn stage_fib_host;   /* in -> local | drop: the same of a host that forwards nothing */
-stage_fn stage_forward;	   /* fwd -> tx | frag | error | park */
-stage_fn stage_local;	   /* local -> reasm | steer | hand-over | drop */
-stage_fn stage_reassemble; /* reasm -> steer | again | error (timed out) | drop */
-stage_fn stage_steer;	   /* steer -> icmp | udp | tcp | punt | error | hand-over */
+stage_fn stage_check;	    /* rx -> in | odd */
+stage_fn stage_odd;	    /* odd -> arp | in | local | punt | error | drop */
+stage_fn stage_arp;	    /* arp -> tx | punt | consumed | drop */
+stage_fn stage_fib_in;	    /* in -> fwd | local | service | error | park | drop */
+stage_fn stage_fib_host;    /* in -> local | drop: the same of a host that forwards nothing */
+stage_fn stage_fib_balance; /* in -> local | service | drop: of one that balances, too */
+stage_fn stage_forward;	    /* fwd -> tx | frag | error | park */
+stage_fn stage_local;	    /* local -> reasm | steer | hand-over | drop */
+stage_fn stage_reassemble;  /* reasm -> steer | again | error (timed out) | drop */
+stage_fn stage_steer;	    /* steer -> icmp | udp | tcp | punt | error | hand-over */
 stage_fn stage_icmp; /* icmp -> out | answer | tcp, datagram (errors) | punt | consumed | drop */
 stage_fn stage_udp;  /* udp -> out | error | answer | datagram | punt | consumed | drop */
 stage_fn stage_tcp_reset;   /* tcp -> out | punt | drop: without a host every port is closed */

@@ -141,10 +141,16 @@ static inline bool lb_filter_has(const struct lb_match *match, be32 addr)
 	return match->source[bit / 64] >> bit % 64 & 1;
 }
 
-/* Where a binding's search begins; port 0: of an address with every port. */
+/*
+ * Where a binding's search begins; port 0: of an address with every port. Bit 32 of the product is
+ * the first that all bits depend on: neighbours' addresses differ in the top byte, as packets have
+ * them.
+ */
 static inline uint32_t lb_binding_hash(be32 addr, be16 port, uint8_t proto)
 {
-	return (addr ^ (uint32_t)port * 0x85ebca6bu ^ proto) * 0x9e3779b1u >> 7;
+	uint64_t word = addr ^ (uint32_t)port * 0x85ebca6bu ^ proto;
+
+	return (uint32_t)(word * UINT64_C(0x9e3779b97f4a7c15) >> 32);
 }
 
 struct lb_control;

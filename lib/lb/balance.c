@@ -87,7 +87,10 @@ static inline bool ask(struct worker *w, const struct lb_match *match, struct rt
 	key = (struct flow_key){.addr = ends.ip->src,
 		.port = ends.sport,
 		.service_port = ends.dport,
-		.service = service_of(match, vip, ends.ip->proto, ends.dport)};
+		.service = LB_NOBODY};
+	/* since the look-up its address may have gone, and another got its index */
+	if (likely(vip->addr == ends.ip->dst))
+		key.service = service_of(match, vip, ends.ip->proto, ends.dport);
 	if (unlikely(key.service == LB_NOBODY)) {
 		lb_refuse(w, m, DROP_NO_SERVICE);
 		return false;

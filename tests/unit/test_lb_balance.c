@@ -335,6 +335,19 @@ static void test_short(void **state)
 	}
 }
 
+/* The index is another address's by now: nobody gets what is not for him. */
+static void test_an_index_of_before(void **state)
+{
+	struct nat_case c = {
+		"index", {LAN_HOST, WEB, 7000, 80, SYN}, REFUSED, .why = DROP_NO_SERVICE};
+	uint32_t len = lb_bed_frame(frame, &c.in);
+
+	(void)state;
+	lane_put(&w->service, fake_packet(w, LAN, frame, len, 0, FAKE_EXACT), vip_index(NEW));
+	fake_run(w, &w->service, stage_balance);
+	expect(&c, len);
+}
+
 /* A whole burst and more, of many flows, leaves in its order. */
 static void test_bursts(void **state)
 {
@@ -367,6 +380,7 @@ int main(void)
 		cmocka_unit_test(test_replies),
 		cmocka_unit_test(test_short),
 		cmocka_unit_test(test_bursts),
+		cmocka_unit_test(test_an_index_of_before),
 	};
 
 	return cmocka_run_group_tests(tests, set_up, tear_down);

@@ -307,6 +307,7 @@ static void test_drain(void **state)
 	walk(1, "sSa");
 	walk(2, "sSafF");
 	walk(3, "s");
+	walk(5, "sS");
 	assert_int_equal(to(1, 0), A);
 	assert_true(from(A, 1, 0));
 	assert_int_equal(to(2, 0), A);
@@ -318,6 +319,8 @@ static void test_drain(void **state)
 	assert_int_equal(to(2, TCP_SYN), B);
 	assert_int_equal(to(3, TCP_SYN), B); /* it was not answered */
 	assert_int_equal(to(4, TCP_SYN), B);
+	assert_int_equal(to(5, TCP_SYN), A); /* sent again before the answer had come */
+	assert_int_equal(to(5, TCP_ACK), A);
 	assert_int_equal(to(1, 0), A); /* a datagram of a conversation */
 	assert_int_equal(to(2, 0), B); /* and of none */
 	assert_int_equal(to(3, 0), B);

@@ -14,7 +14,7 @@ build_packages=(
 demo_packages=(
   curl ethtool iproute2 iputils-ping netcat-openbsd traceroute wrk
 )
-backend_packages=(nginx) # of the demo's service; its own daemon is not started
+backend_packages=(nginx) # of virtual services; its own daemon is not started
 test_packages=(
   apache2-utils clang clang-format hping3 iperf3 iputils-arping libclang-rt-dev mtr-tiny nmap procps
   python3-pytest python3-scapy socat tcpdump

@@ -114,6 +114,7 @@ run_suites() {
   done
   need_root
   install_packages "${build_packages[@]}" "${demo_packages[@]}" "${test_packages[@]}"
+  install_asleep "${backend_packages[@]}"
   run_suite gcc
   if [[ $failed == 0 ]]; then
     for name in "${@:-${suites[@]}}"; do

@@ -10,12 +10,14 @@ from pathlib import Path
 from support import lab
 
 PORTS = range(8080, 8088)  # a reply says whose it is by them: one for each service
+TEMPS = "client_body", "proxy", "fastcgi", "uwsgi", "scgi"
 
 CONFIG = """
 daemon off; master_process off; pid {path}/pid; error_log {path}/error.log;
 events {{ worker_connections 4096; }}
 http {{
     access_log {path}/access.log combined buffer=64k flush=100ms;
+    {temps}
     keepalive_requests 100000000; keepalive_timeout 1h; lingering_close off;
     server {{
         {listen}
@@ -33,14 +35,16 @@ class Nginx:
         self.directory = tempfile.TemporaryDirectory(prefix="mrt-nginx-")
         self.path = Path(self.directory.name)
         (self.path / "conf").write_text(
-            CONFIG.format(path=self.path, name=name, listen=" ".join(
+            CONFIG.format(path=self.path, name=name, temps=" ".join(
+                f"{kind}_temp_path {self.path}/{kind};" for kind in TEMPS), listen=" ".join(
                 f"listen {addr}:{port} backlog=4096;" for port in PORTS)))
         self.program = None
         self.start()
 
     def start(self):
         self.program = subprocess.Popen(
-            [*self.namespace.entering, "nginx", "-p", self.path, "-c", self.path / "conf"],
+            ["setpriv", "--pdeathsig", "KILL", *self.namespace.entering, "nginx",
+             "-p", self.path, "-c", self.path / "conf", "-e", self.path / "error.log"],
             stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
         for _ in range(200):
             if str(PORTS[-1]) in self.namespace.run("ss", "-Hltn", f"src {self.addr}").stdout:

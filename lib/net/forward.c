@@ -8,12 +8,12 @@
  */
 #include "net/error.h"
 #include "net/gso.h"
+#include "net/mss.h"
 #include "net/net.h"
 #include "net/offload.h"
 #include "net/park.h"
 #include "net/rewrite.h"
 #include "net/stage.h"
-#include "wire/tcp_hdr.h"
 
 /*
  * RFC 1812 5.2.7.2: the sender is a neighbour on the link that the packet came from, the next hop
@@ -50,19 +50,6 @@ static void redirect(struct worker *w, struct rte_mbuf *m, uint32_t index)
 	w->books.originated++;
 	w->redirects++;
 	error_put(w, copy, ERROR_REDIRECT, index);
-}
-
-static void clamp_mss(struct worker *w, struct rte_mbuf *m, uint16_t mss)
-{
-	struct ip4_hdr *ip = pkt_ip4(m);
-	uint32_t room = m->data_len - ETH_HDR_LEN - ip4_hdr_len(ip);
-
-	if (ip->proto != IP4_PROTO_TCP || (from_be16(ip->frag) & IP4_OFFSET_MASK) != 0)
-		return;
-	if (tcp_hdr_check(pkt_l4(m), RTE_MIN(room, ip4_hdr_payload_len(ip))) != TCP_OK)
-		return;
-	if (tcp_hdr_clamp_mss(pkt_l4(m), tcp_hdr_len(pkt_l4(m)), mss))
-		w->count[COUNT_mss_clamped]++;
 }
 
 /*
@@ -117,7 +104,7 @@ static __rte_always_inline bool odd_forward(
 	if (!ours && a->iface == pkt_iface(m))
 		redirect(w, m, index);
 	if (a->mss != 0)
-		clamp_mss(w, m, a->mss);
+		mss_clamp(w, m, a->mss);
 	if (ours && offload_is_open(m) && !leave_or_finish(w, m, index))
 		return false;
 	if (ip4_hdr_total_len(ip) > a->mtu && !(ours && gso_wanted(m))) {

@@ -16,7 +16,8 @@ struct ask {
 	struct rte_mbuf *m;
 	struct lb_ends ends;
 	struct flow_key key;
-	uint32_t hash;
+	uint32_t hash;	       /* of flows that are kept */
+	const uint16_t *place; /* of others: where the backend stands; else NULL */
 };
 
 /* Ranges are few as a rule: from the first on. */
@@ -52,17 +53,37 @@ static inline uint16_t service_of(
 	return lb_service_of(match, vip, proto, port);
 }
 
-/* What is not a whole packet of TCP or UDP. Takes m. */
+/*
+ * What is not a whole packet of TCP or UDP: fragments come again when they are a datagram. Takes m.
+ */
 static void odd(struct worker *w, struct rte_mbuf *m)
 {
 	const struct ip4_hdr *ip = pkt_ip4(m);
 
-	if (ip4_hdr_is_fragment(ip)) {
+	if (ip4_hdr_is_fragment(ip) || ip->proto == IP4_PROTO_ICMP)
 		lane_put(&w->local, m, 0);
-	} else if (ip->proto == IP4_PROTO_ICMP) {
-		lane_put(&w->local, m, 0);
-	} else {
+	else if (ip->proto == IP4_PROTO_TCP || ip->proto == IP4_PROTO_UDP)
+		drop(w, m, ip->proto == IP4_PROTO_TCP ? DROP_TCP_BAD : DROP_UDP_BAD);
+	else
 		error_put(w, m, ERROR_PROTOCOL, 0);
+}
+
+/* Where the packet's backend stands, which is asked for. */
+static inline void find(struct worker *w, struct ask *a)
+{
+	const struct lb_vservice *s = &w->net->lb->vservice[a->key.service];
+	const struct bucket *home;
+
+	if (likely(s->keep)) {
+		a->place = NULL;
+		a->hash = bucket_hash(w->lb->flows, &a->key);
+		home = bucket_home(w->lb->flows, a->hash);
+		rte_prefetch0(home);
+		if (a->ends.flags & TCP_SYN) /* a new flow may have to look further */
+			rte_prefetch0(home + 1);
+	} else {
+		a->place = lb_place(w->net->lb, s, &a->key);
+		rte_prefetch0(a->place);
 	}
 }
 
@@ -73,7 +94,6 @@ static inline bool ask(struct worker *w, const struct lb_match *match, struct rt
 	const struct lb_vip *vip = &match->vip[index];
 	struct lb_ends ends;
 	struct flow_key key;
-	struct bucket *home;
 	uint16_t owner;
 
 	if (unlikely(!lb_ends_of(m, &ends))) {
@@ -98,40 +118,40 @@ static inline bool ask(struct worker *w, const struct lb_match *match, struct rt
 	a->m = m;
 	a->ends = ends;
 	a->key = key;
-	a->hash = bucket_hash(w->lb->flows, &key);
-	home = bucket_home(w->lb->flows, a->hash);
-	rte_prefetch0(home);
-	if (ends.flags & TCP_SYN) /* a new flow may have to look further */
-		rte_prefetch0(home + 1);
+	find(w, a);
 	return true;
 }
 
-/* The flow and the backend of a packet; LB_NOBODY: it has gone elsewhere. */
+/*
+ * Where no flows are kept: sources are asked about with every packet, limits know of none.
+ * LB_NOBODY: the packet has gone elsewhere.
+ */
+static uint16_t hashed(struct worker *w, const struct ask *a)
+{
+	const struct lb_vservice *s = &w->net->lb->vservice[a->key.service];
+
+	if (unlikely(!lb_acl_allows(s, a->key.addr))) {
+		lb_refused(w, a->m, a->key.service, DROP_LB_ACL);
+		return LB_NOBODY;
+	}
+	if (unlikely(*a->place == LB_NOBODY))
+		lb_refused(w, a->m, a->key.service, DROP_LB_NO_BACKEND);
+	return *a->place;
+}
+
+/* The flow, if it is kept, and the backend of a packet; LB_NOBODY: it has gone elsewhere. */
 static inline uint16_t backend_of(struct worker *w, struct ask *a, struct flow **f)
 {
 	const struct lb *lb = w->net->lb;
 
+	if (a->place != NULL) {
+		*f = NULL;
+		return hashed(w, a);
+	}
 	*f = bucket_look_up(w->lb->flows, a->hash, &a->key, w->lb->seconds);
 	if (unlikely(*f == NULL || lb->backend[(*f)->backend].state > LB_BACKEND_OPEN))
 		return lb_start(w, a->m, &a->ends, a->hash, &a->key, f);
 	return (*f)->backend;
-}
-
-/* What changes of a packet on its way to a backend. */
-static inline void towards(const struct lb_backend *b, const struct ask *a, struct lb_edit *e)
-{
-	e->hop = from_be32(b->addr);
-	e->more = 0;
-	e->kind = b->mode == LB_NAT ? LB_EDIT_DST : LB_EDIT_NONE;
-	e->dst = (struct nat_end){b->addr, b->port != 0 ? b->port : a->key.service_port};
-}
-
-static inline void count_in(struct worker *w, uint16_t backend, const struct rte_mbuf *m)
-{
-	struct lb_count *c = &w->lb->backend[backend];
-
-	c->packets_in++;
-	c->bytes_in += rte_pktmbuf_pkt_len(m) - ETH_HDR_LEN;
 }
 
 static void balance(struct worker *w, struct rte_mbuf **pkt, const uint32_t *aux, uint32_t n)
@@ -154,9 +174,11 @@ static void balance(struct worker *w, struct rte_mbuf **pkt, const uint32_t *aux
 			continue;
 		if (f != NULL)
 			lb_track(w, f, &lb->vservice[a->key.service], a->ends.flags, true);
-		towards(&lb->backend[backend], a, &edit[n_sent]);
+		lb_towards(w, &lb->backend[backend], a->key.service_port, &edit[n_sent]);
+		if (unlikely(a->ends.flags & TCP_SYN))
+			edit[n_sent].mss = lb_mss(&lb->vservice[a->key.service]);
 		rte_prefetch0(fib4_slot(w->net->fib, edit[n_sent].hop));
-		count_in(w, backend, a->m);
+		lb_count_in(w, backend, a->m);
 		sent[n_sent++] = a;
 	}
 	for (uint32_t i = 0; i < n_sent; i++)

@@ -179,6 +179,23 @@ static void check_twice(const struct lb_service_conf *s, struct spans *room, str
 	}
 }
 
+static void check_tunnel(const struct lb_service_conf *s, struct errs *e)
+{
+	char path[PATH], text[IP4_ADDR_TEXT];
+	bool tunnel = s->mode == LB_IPIP || s->mode == LB_GRE;
+
+	if (!tunnel && s->tunnel_source != 0)
+		errs_add(e, s->at, service_path(s, "tunnel_source", path),
+			"mode %s has no tunnel; ipip and gre have", lb_mode_name(s->mode));
+	else if (s->tunnel_source != 0 && !is_host(s->tunnel_source))
+		errs_add(e, s->at, service_path(s, "tunnel_source", path),
+			"%s is not an address that a host may have",
+			ip4_addr_text(s->tunnel_source, text));
+	if (!tunnel && s->ignore_df)
+		errs_add(e, s->at, service_path(s, "ignore_df", path),
+			"mode %s makes no packet longer; ipip and gre do", lb_mode_name(s->mode));
+}
+
 static void check_service(const struct lb_service_conf *s, struct spans *room, struct errs *e)
 {
 	char path[PATH], text[IP4_ADDR_TEXT];
@@ -188,6 +205,7 @@ static void check_service(const struct lb_service_conf *s, struct spans *room, s
 			"%s is not an address that a host may have", ip4_addr_text(s->addr, text));
 	check_memory_of_flows(s, e);
 	lb_limit_check(s, e);
+	check_tunnel(s, e);
 	check_table(s, e);
 	check_weights(s, e);
 	for (uint32_t i = 0; i < s->n_backends; i++) {

@@ -2,22 +2,18 @@
 /* What stands in the way of a balanced packet, each thing by itself. */
 #include "edit.h"
 
-static uint32_t no_route(struct worker *w, struct rte_mbuf *m)
+static uint32_t refuse(struct worker *w, struct rte_mbuf *m, enum drop_reason why)
 {
-	drop(w, m, DROP_LB_NO_ROUTE);
+	drop(w, m, why);
 	return 0;
 }
 
-uint32_t lb_way_odd(struct worker *w, struct rte_mbuf *m, const struct lb_edit *e, fib_entry entry)
+/* An adjacency that the packet may leave by, which is not asked yet whether it is resolved. */
+static uint32_t adjacency(
+	struct worker *w, struct rte_mbuf *m, const struct lb_edit *e, fib_entry entry)
 {
 	uint32_t index = fib_entry_index(entry);
-	const struct ip4_hdr *ip = pkt_ip4(m);
-	const struct adj *a;
 
-	if (ip->ttl <= 1) {
-		error_put(w, m, ERROR_TTL, 0);
-		return 0;
-	}
 	switch (fib_entry_kind(entry)) {
 	case FIB_GLEAN:
 		park_put(w, m, (uint16_t)index, e->hop);
@@ -28,16 +24,46 @@ uint32_t lb_way_odd(struct worker *w, struct rte_mbuf *m, const struct lb_edit *
 	case FIB_FORWARD:
 		break;
 	default:
-		return no_route(w, m);
+		return refuse(w, m, DROP_LB_NO_ROUTE);
 	}
+	if (e->kind == LB_EDIT_MAC && w->net->adj[index].addr != e->hop)
+		return refuse(w, m, DROP_LB_NOT_NEIGHBOUR); /* a gateway would send it back */
+	return index;
+}
+
+/* Whether it has to be cut and must not be: its sender is told what would fit. */
+static bool is_too_long(
+	struct worker *w, struct rte_mbuf *m, const struct lb_edit *e, const struct adj *a)
+{
+	const struct ip4_hdr *ip = pkt_ip4(m);
+	uint32_t mtu = RTE_MIN(a->mtu, (uint32_t)lb_path_mtu(e));
+
+	if (ip4_hdr_total_len(ip) + e->more > IP4_PACKET_MAX) {
+		drop(w, m, DROP_LB_TOO_LONG);
+		return true;
+	}
+	if (ip4_hdr_total_len(ip) + e->more <= mtu || !ip4_hdr_dont_fragment(ip) || e->ignore_df)
+		return false;
+	error_put(w, m, ERROR_FRAG_NEEDED, mtu - e->more);
+	return true;
+}
+
+uint32_t lb_way_odd(struct worker *w, struct rte_mbuf *m, const struct lb_edit *e, fib_entry entry)
+{
+	const struct adj *a;
+	uint32_t index;
+
+	if (pkt_ip4(m)->ttl <= 1) {
+		error_put(w, m, ERROR_TTL, 0);
+		return 0;
+	}
+	index = adjacency(w, m, e, entry);
+	if (index == 0)
+		return 0;
 	a = &w->net->adj[index];
 	if ((__atomic_load_n(&a->flags, __ATOMIC_ACQUIRE) & ADJ_RESOLVED) == 0) {
 		park_put(w, m, a->iface, a->addr);
 		return 0;
 	}
-	if (ip4_hdr_total_len(ip) + e->more > a->mtu && ip4_hdr_dont_fragment(ip)) {
-		error_put(w, m, ERROR_FRAG_NEEDED, a->mtu - e->more);
-		return 0;
-	}
-	return index;
+	return is_too_long(w, m, e, a) ? 0 : index;
 }

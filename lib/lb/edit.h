@@ -13,22 +13,37 @@
 #include "lb/stage.h"
 #include "net/error.h"
 #include "net/lookup.h"
+#include "net/mss.h"
 #include "net/park.h"
 
 enum lb_edit_kind {
-	LB_EDIT_NONE, /* the MAC alone */
+	LB_EDIT_NONE,
 	LB_EDIT_DST,
 	LB_EDIT_SRC,
 	LB_EDIT_BOTH,
+	LB_EDIT_MAC,  /* nothing of IPv4's but TTL; the hop is a neighbour, not behind one */
+	LB_EDIT_IPIP, /* a header in front, from src.addr (0: the egress interface's) to the hop */
+	LB_EDIT_GRE,  /* the same, with GRE's behind it */
 	LB_EDIT_KINDS
 };
 
+#define LB_MSS_LINK 1 /* what the egress MTU leaves for TCP's data */
+
 struct lb_edit {
-	uint32_t hop; /* host order: where it is routed to */
-	uint8_t kind; /* enum lb_edit_kind */
-	uint8_t more; /* bytes that it grows by */
+	uint32_t hop;	   /* host order: where it is routed to */
+	uint8_t kind;	   /* enum lb_edit_kind */
+	uint8_t more;	   /* bytes that it grows by */
+	bool ignore_df;	   /* too long, it is cut, whatever it says */
+	uint16_t mss;	   /* a SYN's is lowered to this, or LB_MSS_LINK; 0: it is left alone */
+	uint16_t path_mtu; /* what is known of the way beyond the egress link; 0: nothing */
 	struct nat_end src, dst;
 };
+
+/* The longest packet that the way beyond the link takes whole, as far as is known. */
+static inline int32_t lb_path_mtu(const struct lb_edit *e)
+{
+	return (uint16_t)(e->path_mtu - 1) + 1;
+}
 
 /*
  * The adjacency by which m goes to e->hop; 0: it went elsewhere (parked, dropped, its sender told).
@@ -42,16 +57,23 @@ static inline uint32_t lb_way(
 {
 	fib_entry entry = fib4_lookup(w->net->fib, e->hop);
 	const struct adj *a = &w->net->adj[fib_entry_index(entry)];
-	int32_t plain;
+	int32_t plain, len = (int32_t)ip4_hdr_total_len(ip) + e->more;
 
 	if (unlikely(fib_entry_kind(entry) != FIB_FORWARD))
 		return lb_way_odd(w, m, e, entry);
 	plain = __atomic_load_n(&a->plain, __ATOMIC_ACQUIRE);
-	plain = (plain - (int32_t)ip4_hdr_total_len(ip) - e->more) | (ip->ttl - 2);
+	plain = (plain - len) | (lb_path_mtu(e) - len) | (ip->ttl - 2);
+	plain |= -(int32_t)(e->kind == LB_EDIT_MAC && a->addr != e->hop);
 	if (unlikely(plain < 0))
 		return lb_way_odd(w, m, e, entry);
 	return fib_entry_index(entry);
 }
+
+/*
+ * Sends m, in whose way nothing stands, in a packet of ours by an adjacency (tunnel.c): TTL one
+ * less (RFC 2003 3.1), its MSS clamped. Takes ownership.
+ */
+void tunnel_send(struct worker *w, struct rte_mbuf *m, const struct lb_edit *e, uint32_t adj);
 
 /* A fragment that is not the first has no ports: l4 is NULL then. */
 static inline void lb_rewrite(struct ip4_hdr *ip, void *l4, const struct lb_edit *e)
@@ -67,6 +89,9 @@ static inline void lb_rewrite(struct ip4_hdr *ip, void *l4, const struct lb_edit
 		nat_src(ip, l4, e->src);
 		break;
 	case LB_EDIT_NONE:
+	case LB_EDIT_MAC:
+	case LB_EDIT_IPIP:
+	case LB_EDIT_GRE:
 	case LB_EDIT_KINDS:
 		break;
 	}
@@ -80,6 +105,12 @@ static inline void lb_send_at(
 
 	if (unlikely(adj == 0))
 		return;
+	if (e->more != 0) {
+		tunnel_send(w, m, e, adj);
+		return;
+	}
+	if (unlikely(e->mss > LB_MSS_LINK))
+		mss_clamp(w, m, e->mss);
 	ip4_hdr_dec_ttl(ip);
 	lb_rewrite(ip, l4, e);
 	w->count[COUNT_ip4_forwarded]++;

@@ -8,7 +8,7 @@
 #include "net/net.h"
 
 enum {			   /* marks of a flow */
-	LB_REPLIED = 1,	   /* its backend has answered */
+	LB_REPLIED = 1,	   /* its backend has answered; where replies pass elsewhere: see track.c */
 	LB_CLIENT_FIN = 2, /* who has finished */
 	LB_BACKEND_FIN = 4,
 	LB_CLIENT_ALIVE = 16, /* who has spoken on since a reset */
@@ -82,6 +82,69 @@ bool lb_limit_backend(const struct worker *w, uint16_t backend);
 /* A flow has begun. */
 void lb_limit_took(struct worker *w, uint16_t service, uint16_t backend);
 
+/* Whether what a backend answers comes by us. */
+static inline bool lb_replies_pass(uint8_t mode)
+{
+	return mode == LB_NAT || mode == LB_FULL_NAT;
+}
+
+/* --- the way to a backend --- */
+
+static inline bool lb_is_tunnel(uint8_t mode)
+{
+	return mode == LB_IPIP || mode == LB_GRE;
+}
+
+/* What is known of the way to a tunnel's end: an MTU in bytes, or 0. Worker (tunnel.c). */
+uint16_t tunnel_path_mtu(struct lb_backend *b, uint16_t now);
+/* An ICMP error said it; a wider one is not believed before the narrower is forgotten. */
+void tunnel_learn(struct lb_backend *b, uint16_t mtu, uint16_t now);
+
+/* What changes of a packet for a service's port on its way to a backend. */
+static inline void lb_towards(
+	const struct worker *w, struct lb_backend *b, be16 service_port, struct lb_edit *e)
+{
+	static const struct {
+		uint8_t kind, more;
+	} by_mode[LB_MODES] = {[LB_NAT] = {LB_EDIT_DST, 0},
+		[LB_DSR] = {LB_EDIT_MAC, 0},
+		[LB_IPIP] = {LB_EDIT_IPIP, IP4_HDR_LEN},
+		[LB_GRE] = {LB_EDIT_GRE, IP4_HDR_LEN + 4}};
+
+	e->hop = from_be32(b->addr);
+	e->kind = by_mode[b->mode].kind;
+	e->more = by_mode[b->mode].more;
+	e->ignore_df = b->ignore_df;
+	e->mss = 0;
+	e->path_mtu = 0;
+	e->dst = (struct nat_end){b->addr, b->port != 0 ? b->port : service_port};
+	if (e->more != 0) {
+		e->path_mtu = tunnel_path_mtu(b, w->lb->seconds);
+		e->src.addr = b->tunnel_source;
+	}
+}
+
+/* What a SYN's MSS is lowered to, as in struct lb_edit. */
+static inline uint16_t lb_mss(const struct lb_vservice *s)
+{
+	return s->mss != 0 ? s->mss : lb_is_tunnel(s->mode) ? LB_MSS_LINK : 0;
+}
+
+static inline void lb_count_in(struct worker *w, uint16_t backend, const struct rte_mbuf *m)
+{
+	struct lb_count *c = &w->lb->backend[backend];
+
+	c->packets_in++;
+	c->bytes_in += rte_pktmbuf_pkt_len(m) - ETH_HDR_LEN;
+}
+
+/*
+ * The place that a flow's hash names in its service's table, for flows that stand in no other: in
+ * the pick of now, or one that is nobody's.
+ */
+const uint16_t *lb_place(
+	const struct lb *lb, const struct lb_vservice *s, const struct flow_key *key);
+
 /* --- flows (track.c) --- */
 
 /*
@@ -115,6 +178,9 @@ uint16_t lb_start(struct worker *w, struct rte_mbuf *m, const struct lb_ends *en
  * none, or all flows have had places for as long as one may be idle.
  */
 uint16_t lb_alone(const struct worker *w, const struct flow_key *key);
+
+/* The service has nobody for m: its sender is refused, and that is counted. Takes m. */
+void lb_refused(struct worker *w, struct rte_mbuf *m, uint16_t service, enum drop_reason why);
 
 /*
  * The packet's sender is refused as a host would: a reset, or port unreachable. Whom a list of

@@ -224,6 +224,7 @@ static void set_backend(
 	b->mode = (uint8_t)s->conf.mode;
 	b->rate = m->conf->rate;
 	b->tunnel_source = to_be32(s->conf.tunnel_source);
+	b->ignore_df = s->conf.ignore_df && (s->conf.mode == LB_IPIP || s->conf.mode == LB_GRE);
 }
 
 /* Nobody is led to a slot that is new before the match is published. */
@@ -420,6 +421,7 @@ static void free_slots(struct net *net, const struct lb_leaving *x)
 	}
 	for (uint32_t i = x->n_services; i < x->n_services + x->n_backends; i++) {
 		net->lb->backend[x->slot[i]].state = LB_BACKEND_FREE;
+		atomic_store(&net->lb->backend[x->slot[i]].path_mtu, 0);
 		c->backend_used[x->slot[i]] = false;
 	}
 }

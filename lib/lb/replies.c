@@ -133,8 +133,11 @@ static void answer(struct worker *w, const struct answer *answers, uint32_t n)
 	}
 	for (uint32_t i = 0; i < n_sent; i++) {
 		const struct answer *a = sent[i];
-		const struct lb_edit e = {
-			.hop = ip4_hdr_dst(a->ends.ip), .kind = LB_EDIT_SRC, .src = a->service};
+		const struct lb_vservice *s = &lb->vservice[a->key.service];
+		const struct lb_edit e = {.hop = ip4_hdr_dst(a->ends.ip),
+			.kind = LB_EDIT_SRC,
+			.mss = unlikely(a->ends.flags & TCP_SYN) ? lb_mss(s) : 0,
+			.src = a->service};
 
 		lb_send_at(w, a->m, a->ends.ip, a->ends.l4, &e);
 	}

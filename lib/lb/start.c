@@ -203,12 +203,29 @@ static bool goes_on(struct worker *w, struct flow *f, uint8_t proto, uint8_t fla
 	return b->state != LB_BACKEND_ENDED && !begins;
 }
 
-static uint16_t refused(
-	struct worker *w, struct rte_mbuf *m, uint16_t service, enum drop_reason why)
+void lb_refused(struct worker *w, struct rte_mbuf *m, uint16_t service, enum drop_reason why)
 {
 	w->lb->service[service].refused++;
 	lb_refuse(w, m, why);
+}
+
+static uint16_t refused(
+	struct worker *w, struct rte_mbuf *m, uint16_t service, enum drop_reason why)
+{
+	lb_refused(w, m, service, why);
 	return LB_NOBODY;
+}
+
+const uint16_t *lb_place(
+	const struct lb *lb, const struct lb_vservice *s, const struct flow_key *key)
+{
+	static const uint16_t nobody = LB_NOBODY;
+	bool source = s->scheduler == LB_SOURCE_HASH;
+	uint32_t hash =
+		lb_hash(lb, key->addr, source ? 0 : key->port, s, source ? 0 : key->service_port);
+	const struct lb_pick *pick = lb_pick_of(s);
+
+	return pick == NULL ? &nobody : &pick->place[maglev_place(hash, pick->size)];
 }
 
 uint16_t lb_start(struct worker *w, struct rte_mbuf *m, const struct lb_ends *ends, uint32_t hash,
@@ -237,7 +254,7 @@ uint16_t lb_start(struct worker *w, struct rte_mbuf *m, const struct lb_ends *en
 	backend = chosen(w, key, pick, ends->flags, &why);
 	if (backend == LB_NOBODY)
 		return refused(w, m, key->service, why);
-	if (!s->keep || (ends->flags & TCP_RST) != 0)
+	if ((ends->flags & TCP_RST) != 0)
 		return backend;
 	*f = place(w, key, hash, backend);
 	if (*f == NULL) /* the same for its next packets, whatever the scheduler */

@@ -66,10 +66,45 @@ static void track_tcp(struct worker *w, struct flow *f, uint8_t flags, bool from
 		set_state(w, f, FLOW_ESTABLISHED);
 }
 
+/*
+ * Where replies pass elsewhere, the client's packets alone tell. The mark LB_REPLIED, for want of
+ * replies, is set by a SYN, or by the first packet of a flow under way:
+ *
+ *   state        SYN   FIN      RST     other, UDP's
+ *   NEW          NEW   CLOSING  CLOSED  ESTABLISHED from the second packet on
+ *   ESTABLISHED  same  CLOSING  CLOSED  same
+ *   CLOSING      NEW   same     CLOSED  same: it acknowledges what the backend still sends
+ *   CLOSED       NEW   CLOSING  same    ESTABLISHED from the second on: the reset was another's
+ *
+ * One packet alone, which anybody can send in another's name, never makes a flow that others may
+ * not drive out. The backend's FIN is not seen: CLOSING lasts until its time is over.
+ */
+static void track_one_way(struct worker *w, struct flow *f, uint8_t flags)
+{
+	bool first = (f->marks & LB_REPLIED) == 0;
+
+	if (flags & TCP_RST) {
+		f->marks &= (uint8_t)~LB_REPLIED;
+		set_state(w, f, FLOW_CLOSED);
+		return;
+	}
+	f->marks |= LB_REPLIED;
+	if (flags & TCP_SYN)
+		set_state(w, f, f->state == FLOW_ESTABLISHED ? FLOW_ESTABLISHED : FLOW_NEW);
+	else if (flags & TCP_FIN)
+		set_state(w, f, FLOW_CLOSING);
+	else if (f->state != FLOW_CLOSING && !first)
+		set_state(w, f, FLOW_ESTABLISHED);
+}
+
 void lb_track_odd(struct worker *w, struct flow *f, uint8_t flags, bool from_client)
 {
 	const struct lb_vservice *s = &w->net->lb->vservice[f->service];
 
+	if (!lb_replies_pass(s->mode)) {
+		track_one_way(w, f, flags);
+		return;
+	}
 	if (s->proto == IP4_PROTO_TCP)
 		track_tcp(w, f, flags, from_client);
 	else if (f->state == FLOW_NEW && !from_client)

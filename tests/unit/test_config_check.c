@@ -300,6 +300,35 @@ static const struct check_case balancers[] = {
 		"t:10:5: balancers.services.e.check.path: `/a b`: a path begins with / and has no "
 		"space\n"
 		"t:10:5: balancers.services.e.check.host: `x y`: a host has no space\n"},
+	{"modes whose replies go another way",
+		BALANCERS
+		"    a: {address: 198.18.0.100, port: any, mode: dsr, flow_table: false, backends: "
+		"[{address: 198.18.1.1}]}\n"
+		"    b: {address: 198.18.0.101, port: 80, mode: ipip, tunnel_source: 10.9.9.9, "
+		"ignore_df: true, backends: [{address: 10.1.1.1}]}\n"
+		"    c: {address: 198.18.0.102, port: 80, mode: gre, mss: 1200, backends: "
+		"[{address: 10.1.1.1}]}\n"
+		"    d: {address: 198.18.0.103, port: 80, mode: dsr, tunnel_source: 10.9.9.9, "
+		"ignore_df: true, backends: [{address: 10.1.1.1}]}\n"
+		"    e: {address: 198.18.0.104, port: 80, mode: gre, tunnel_source: 224.0.0.1, "
+		"flow_table: false, scheduler: round-robin, backends: [{address: 198.18.1.6, port: "
+		"81}]}\n"
+		"routes: [{prefix: 10.0.0.0/8, via: 198.18.1.1}]\n",
+		"t:9:5: balancers.services.d.tunnel_source: mode dsr has no tunnel; ipip and gre "
+		"have\n"
+		"t:9:5: balancers.services.d.ignore_df: mode dsr makes no packet longer; ipip and "
+		"gre do\n"
+		"t:9:106: balancers.services.d.backends[0].address: 10.1.1.1 is on no network of "
+		"any "
+		"port, and mode dsr reaches neighbours alone; a host on a port's network, or "
+		"behind a "
+		"static route, is needed\n"
+		"t:10:5: balancers.services.e.flow_table: false, but scheduler round-robin has to "
+		"remember flows; maglev and source-hash need not\n"
+		"t:10:5: balancers.services.e.tunnel_source: 224.0.0.1 is not an address that a "
+		"host may have\n"
+		"t:10:133: balancers.services.e.backends[0].port: 81, but mode gre leaves the port "
+		"as it is; same is allowed, or mode nat or full-nat\n"},
 	{"more than there is room for",
 		"system: {limits: {flows: 0, balanced_services: 1, balanced_backends: "
 		"1}}\n" BALANCERS "    a: {address: 198.18.0.100, port: 80, backends: "

@@ -126,8 +126,9 @@ static void test_no_table(void **state)
 	service.mode = LB_DSR;
 	service.scheduler = LB_MAGLEV;
 	service.keep = false;
-	for (uint32_t i = 0; i < BACKENDS; i++)
-		backend[i].port = 0;
+	service.n_backends = 1;
+	backend[0].addr = WAN_HOST; /* a neighbour */
+	backend[0].port = 0;
 	bed_begin();
 	bed_send(bed_in(CLIENT(1), 1, TCP_ACK));
 	bed_take();

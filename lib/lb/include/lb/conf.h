@@ -99,6 +99,7 @@ struct lb_service_conf {
 	char pool[LB_NAME];	/* of full NAT; of NAT: for clients on the backend's own link */
 	uint16_t mss;		/* clamp for SYNs that pass; 0: what a tunnel leaves, else none */
 	uint32_t tunnel_source; /* 0: the address of the interface that the tunnel leaves by */
+	bool ignore_df;		/* what a tunnel makes too long is cut, whatever the client said */
 	uint32_t panic;		/* percent: with less of the weight up, all get flows; 0: never */
 	uint32_t slow_start_ms; /* from up to the whole weight */
 	uint32_t drain_ms;	/* then what is left of a draining backend's flows ends; 0: never */

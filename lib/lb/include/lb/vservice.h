@@ -41,6 +41,13 @@ struct lb_backend {
 	uint16_t weight;    /* control: w, workers: r: what it has now (slow start) */
 	uint32_t rate;	    /* new flows a second, of which each worker has its part; 0: no limit */
 	be32 tunnel_source; /* 0: the egress interface's */
+	uint8_t ignore_df;  /* of a tunnel */
+	/*
+	 * Of a tunnel: what an ICMP error said of the way to it, in bytes (0: nothing), and the
+	 * second. Written when one comes, which is seldom; workers: w, r
+	 */
+	_Atomic uint16_t path_mtu;
+	_Atomic uint16_t path_at;
 };
 static_assert(sizeof(struct lb_backend) == 64, "a backend is one line");
 

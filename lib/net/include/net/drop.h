@@ -54,6 +54,9 @@
 	X(LB_ACL, "the service takes no flows from this source (its acl)") \
 	X(LB_LIMIT, "the service, or all its backends, have their fill (max_flows, new_flows)") \
 	X(LB_NO_ROUTE, "no route to the flow's backend, or back to its client") \
+	X(LB_NOT_NEIGHBOUR, "the backend of mode dsr is on no connected network") \
+	X(LB_NO_SOURCE, "no address of ours to send a tunnel's packet from (tunnel_source)") \
+	X(LB_TOO_LONG, "with its tunnel's header longer than an IPv4 packet can be") \
 	X(TTL_EXCEEDED, "TTL ran out") \
 	X(FRAG_NEEDED, "larger than the next link's MTU with don't-fragment set") \
 	X(AGAIN_FULL, "the ring of packets that take another pass was full") \

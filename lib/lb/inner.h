@@ -145,6 +145,11 @@ static inline void lb_count_in(struct worker *w, uint16_t backend, const struct 
 const uint16_t *lb_place(
 	const struct lb *lb, const struct lb_vservice *s, const struct flow_key *key);
 
+/* --- what comes from behind (replies.c) --- */
+
+/* The backends of an address: the first of *n, or NULL. */
+const struct lb_seat *lb_seats(const struct lb_match *match, be32 addr, uint32_t *n);
+
 /* --- flows (track.c) --- */
 
 /*

@@ -109,6 +109,28 @@ static bool fill_bindings(struct lb_match *m, const struct lb_plan *p)
 	return true;
 }
 
+static int by_addr(const void *a, const void *b)
+{
+	const struct lb_seat *x = a, *y = b;
+
+	return x->addr != y->addr ? (x->addr < y->addr ? -1 : 1) : x->backend - y->backend;
+}
+
+/* False: no memory. */
+static bool fill_seats(struct lb_match *m, const struct lb_plan *p)
+{
+	m->seat = calloc(LB_PROTOS * p->n_members + 1, sizeof(*m->seat));
+	if (m->seat == NULL)
+		return false;
+	for (uint32_t i = 0; i < p->n_members; i++)
+		for (uint32_t k = 0; k < LB_PROTOS; k++)
+			if (p->members[i].slot[k] != LB_NOBODY)
+				m->seat[m->n_seats++] = (struct lb_seat){
+					to_be32(p->members[i].conf->addr), p->members[i].slot[k]};
+	qsort(m->seat, m->n_seats, sizeof(*m->seat), by_addr);
+	return true;
+}
+
 void lb_match_free(void *match)
 {
 	struct lb_match *m = match;
@@ -118,6 +140,7 @@ void lb_match_free(void *match)
 	free(m->vip);
 	free(m->range);
 	free(m->binding);
+	free(m->seat);
 	free(m);
 }
 
@@ -138,7 +161,7 @@ int lb_match_new(struct net *net, struct lb_plan *p)
 		return -ENOMEM;
 	m->n_vips = c->n_vips;
 	m->vip = calloc(c->n_vips + 1, sizeof(*m->vip));
-	if (m->vip == NULL || !fill_ranges(m, p) || !fill_bindings(m, p)) {
+	if (m->vip == NULL || !fill_ranges(m, p) || !fill_bindings(m, p) || !fill_seats(m, p)) {
 		lb_match_free(m);
 		return -ENOMEM;
 	}

@@ -2,11 +2,11 @@
 /*
  * stage_replies: what comes from behind this instance and changes before it is routed.
  *
- * in -> in | fwd_out | error | hand-over | park | drop. A reply of destination NAT needs no state
- * to find its owner: the bindings say which service and port its backend answers for, and with
- * them which flow it would be. Where there is no such flow, the packet is the backend's own affair
- * and goes on in `in`, as all others do. In bursts: whose they would be, their buckets on the way;
- * then the flows, and out.
+ * in -> in | fwd_out | local | error | hand-over | park | drop. A reply of destination NAT needs no
+ * state to find its owner: the bindings say which service and port its backend answers for, and
+ * with them which flow it would be. Where there is no such flow, the packet is the backend's own
+ * affair and goes on in `in`, as all others do. In bursts: whose they would be, their buckets on
+ * the way; then the flows, and out.
  */
 #include "bucket.h"
 #include "inner.h"
@@ -30,11 +30,12 @@ static const struct lb_binding *binding_at(
 }
 
 /* Which service a backend answers for from this address and port. */
-static const struct lb_binding *binding_of(const struct lb_match *match, const struct lb_ends *e)
+static const struct lb_binding *binding_of(
+	const struct lb_match *match, be32 addr, be16 port, uint8_t proto)
 {
-	const struct lb_binding *b = binding_at(match, e->ip->src, e->sport, e->ip->proto);
+	const struct lb_binding *b = binding_at(match, addr, port, proto);
 
-	return b != NULL ? b : binding_at(match, e->ip->src, 0, e->ip->proto);
+	return b != NULL ? b : binding_at(match, addr, 0, proto);
 }
 
 static void count_out(struct worker *w, uint16_t backend, const struct rte_mbuf *m)
@@ -56,6 +57,44 @@ static inline bool is_elsewhere(const struct net *net, uint32_t dst)
 	return kind != FIB_LOCAL && kind != FIB_SERVICE;
 }
 
+const struct lb_seat *lb_seats(const struct lb_match *match, be32 addr, uint32_t *n)
+{
+	uint32_t low = 0, high = match->n_seats;
+
+	while (low < high) {
+		uint32_t mid = (low + high) / 2;
+
+		if (match->seat[mid].addr < addr)
+			low = mid + 1;
+		else
+			high = mid;
+	}
+	for (*n = 0; low + *n < match->n_seats && match->seat[low + *n].addr == addr;)
+		(*n)++;
+	return &match->seat[low];
+}
+
+/*
+ * A part of what a backend sends: only the whole datagram says whether it is a reply. It begins
+ * again at fib(in) then, and is routed as what it is. True: it has gone.
+ */
+static bool fragment(struct worker *w, const struct lb_match *match, struct rte_mbuf *m)
+{
+	const struct lb_backend *backend = w->net->lb->backend;
+	uint32_t dst = ip4_hdr_dst(pkt_ip4(m)), n;
+	const struct lb_seat *seat = lb_seats(match, pkt_ip4(m)->src, &n);
+
+	if (!is_elsewhere(w->net, dst) || lookup_is_group(w->net, dst))
+		return false;
+	for (uint32_t i = 0; i < n; i++) {
+		if (backend[seat[i].backend].mode == LB_NAT) {
+			lane_put(&w->local, m, 0);
+			return true;
+		}
+	}
+	return false;
+}
+
 /* A packet that may be a reply of destination NAT. */
 struct answer {
 	struct rte_mbuf *m;
@@ -75,7 +114,12 @@ static inline bool ask(
 	struct flow_key key;
 	uint16_t owner;
 
-	if (!lb_ends_of(*m, &ends) || (b = binding_of(match, &ends)) == NULL ||
+	if (unlikely(!lb_ends_of(*m, &ends))) {
+		if (ip4_hdr_is_fragment(pkt_ip4(*m)) && fragment(w, match, *m))
+			*m = NULL;
+		return false;
+	}
+	if ((b = binding_of(match, ends.ip->src, ends.sport, ends.ip->proto)) == NULL ||
 		!is_elsewhere(w->net, ip4_hdr_dst(ends.ip)))
 		return false;
 	key = (struct flow_key){.addr = ends.ip->dst,

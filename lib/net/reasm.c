@@ -14,6 +14,7 @@
 #include "net/lookup.h"
 #include "net/net.h"
 #include "net/stage.h"
+#include "wire/tcp_hdr.h"
 
 #include <rte_jhash.h>
 #include <rte_random.h>
@@ -333,6 +334,28 @@ void reasm_drop_all(struct worker *w)
 		end_oldest(w, DROP_DRAIN);
 }
 
+/*
+ * A whole datagram that is not for this host itself begins again at fib(in): its headers are put
+ * into one buffer, as of any packet that came by a link, and it may have another owner.
+ */
+static void begin_again(struct worker *w, struct rte_mbuf *m)
+{
+	uint32_t len = ETH_HDR_LEN + ip4_hdr_len(pkt_ip4(m)) + TCP_HDR_LEN_MAX;
+	struct rte_mbuf *head = chain_head(w, m, RTE_MIN(len, rte_pktmbuf_pkt_len(m)));
+
+	if (head == NULL) {
+		drop(w, m, DROP_NO_BUFFER);
+		return;
+	}
+	head->port &= (uint16_t)~PKT_STEERED;
+	again(w, head);
+}
+
+static bool is_for_us(const struct net *net, uint32_t dst)
+{
+	return lookup_is_ours(net, dst) || lookup_is_group(net, dst);
+}
+
 void stage_reassemble(struct worker *w)
 {
 	for (uint32_t i = 0; i < w->reasm.n; i++) {
@@ -340,9 +363,8 @@ void stage_reassemble(struct worker *w)
 
 		if (m == NULL)
 			continue;
-		if (lookup_is_service(w->net, ip4_hdr_dst(pkt_ip4(m)))) {
-			m->port &= (uint16_t)~PKT_STEERED; /* whole, it may have another owner */
-			again(w, m);
+		if (!is_for_us(w->net, ip4_hdr_dst(pkt_ip4(m)))) {
+			begin_again(w, m);
 			continue;
 		}
 		w->count[COUNT_ip4_delivered]++;

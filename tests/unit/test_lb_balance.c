@@ -277,8 +277,10 @@ static const struct nat_case replies[] = {
 	{"somebody else", {WAN_HOST + 1, LAN_HOST, 8080, 1024, ACK}, PASSES, .why = 0},
 	{"to ourselves", {FAR_HOST, LAN_ADDR, 53, 1024}, PASSES, .why = 0},
 	{"to a service", {FAR_HOST, WEB, 1024, 80, SYN}, PASSES, .why = 0},
-	{"a fragment", {WAN_HOST, LAN_HOST, 8080, 1024, ACK, .frag = IP4_MF, .len = 20}, PASSES,
+	{"a fragment", {WAN_HOST, LAN_HOST, 8080, 1024, ACK, .frag = IP4_MF, .len = 20}, LOCAL,
 		.why = 0},
+	{"a fragment of somebody else", {WAN_HOST + 1, LAN_HOST, 8080, 1024, ACK, .frag = IP4_MF},
+		PASSES, .why = 0},
 };
 
 static void test_replies(void **state)

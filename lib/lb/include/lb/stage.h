@@ -71,8 +71,8 @@ static inline bool lb_looks_behind(const struct worker *w)
 }
 
 /*
- * in -> in | fwd_out | error | hand-over | park | drop. Takes out what comes from behind this
- * instance and has to change before it is routed: replies of backends, flows to masquerade.
+ * in -> in | fwd_out | local | error | hand-over | park | drop. Takes out what comes from behind
+ * this instance and has to change before it is routed: replies of backends, flows to masquerade.
  */
 stage_fn stage_replies;
 /* service (aux: index of a vip) -> fwd_out | local | reasm | error | hand-over | park | drop */

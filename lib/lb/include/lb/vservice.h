@@ -122,6 +122,12 @@ struct lb_binding {
 	be16 service_port;
 };
 
+/* An address that backends have, and one of them. */
+struct lb_seat {
+	be32 addr;
+	uint16_t backend; /* slot */
+};
+
 #define LB_FILTER_BITS 16
 
 /* How packets find services: one snapshot. */
@@ -131,6 +137,8 @@ struct lb_match {
 	struct lb_vip *vip;
 	struct lb_range *range;
 	struct lb_binding *binding; /* NULL: none */
+	uint32_t n_seats;
+	struct lb_seat *seat; /* all backends', in order of addresses */
 	/* by lb_filter(): addresses whose packets need a look at the bindings or masquerades */
 	uint64_t source[(1 << LB_FILTER_BITS) / 64];
 };

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * reasm: IPv4 reassembly for local delivery (RFC 791, 815; RFC 5722's rule on overlap).
+ * reasm: IPv4 reassembly for local delivery and for a balancer, which needs ports (RFC 791, 815;
+ * RFC 5722's rule on overlap).
  *
  * One table a worker; bounded in datagrams, fragments of each, buffers (a quarter of the pool for
  * all workers) and time; whoever needs room ends the oldest. An exact copy of a fragment is

@@ -62,6 +62,7 @@ static __rte_always_inline uint32_t pass(struct worker *w, const bool timed)
 	stage(w, STAGE_reassemble, &w->reasm, stage_reassemble, timed);
 	stage(w, STAGE_steer, &w->steer, stage_steer, timed);
 	stage(w, STAGE_icmp, &w->icmp, stage_icmp, timed);
+	stage(w, STAGE_quoted, &w->quoted, stage_quoted, timed);
 	stage(w, STAGE_udp, &w->udp, stage_udp, timed);
 	stage(w, STAGE_checks, &w->answer, stage_checks, timed);
 	stage(w, STAGE_datagram, &w->dgram, stage_datagram, timed);

@@ -54,7 +54,8 @@ static inline uint16_t service_of(
 }
 
 /*
- * What is not a whole packet of TCP or UDP: fragments come again when they are a datagram. Takes m.
+ * What is not a whole packet of TCP or UDP: fragments come again when they are a datagram, ICMP is
+ * answered or, if it speaks of a flow, comes to stage_quoted. Takes m.
  */
 static void odd(struct worker *w, struct rte_mbuf *m)
 {

@@ -145,10 +145,18 @@ static inline void lb_count_in(struct worker *w, uint16_t backend, const struct 
 const uint16_t *lb_place(
 	const struct lb *lb, const struct lb_vservice *s, const struct flow_key *key);
 
-/* --- what comes from behind (replies.c) --- */
+/* --- what comes from behind (replies.c, icmp.c) --- */
 
+/* Which service a backend of destination NAT answers for, by its end of a packet; or NULL. */
+const struct lb_binding *lb_binding_of(
+	const struct lb_match *match, be32 addr, be16 port, uint8_t proto);
 /* The backends of an address: the first of *n, or NULL. */
 const struct lb_seat *lb_seats(const struct lb_match *match, be32 addr, uint32_t *n);
+/*
+ * An ICMP error about a packet that destination NAT sent to a backend, on its way to the client:
+ * true, and it has gone there. False: it is no such.
+ */
+bool lb_icmp_behind(struct worker *w, const struct lb_match *match, struct rte_mbuf *m);
 
 /* --- flows (track.c) --- */
 

@@ -29,8 +29,7 @@ static const struct lb_binding *binding_at(
 	}
 }
 
-/* Which service a backend answers for from this address and port. */
-static const struct lb_binding *binding_of(
+const struct lb_binding *lb_binding_of(
 	const struct lb_match *match, be32 addr, be16 port, uint8_t proto)
 {
 	const struct lb_binding *b = binding_at(match, addr, port, proto);
@@ -95,6 +94,14 @@ static bool fragment(struct worker *w, const struct lb_match *match, struct rte_
 	return false;
 }
 
+/* What has no ports of its own; true: it has gone. */
+static bool odd(struct worker *w, const struct lb_match *match, struct rte_mbuf *m)
+{
+	if (ip4_hdr_is_fragment(pkt_ip4(m)))
+		return fragment(w, match, m);
+	return pkt_ip4(m)->proto == IP4_PROTO_ICMP && lb_icmp_behind(w, match, m);
+}
+
 /* A packet that may be a reply of destination NAT. */
 struct answer {
 	struct rte_mbuf *m;
@@ -115,11 +122,11 @@ static inline bool ask(
 	uint16_t owner;
 
 	if (unlikely(!lb_ends_of(*m, &ends))) {
-		if (ip4_hdr_is_fragment(pkt_ip4(*m)) && fragment(w, match, *m))
+		if (odd(w, match, *m))
 			*m = NULL;
 		return false;
 	}
-	if ((b = binding_of(match, ends.ip->src, ends.sport, ends.ip->proto)) == NULL ||
+	if ((b = lb_binding_of(match, ends.ip->src, ends.sport, ends.ip->proto)) == NULL ||
 		!is_elsewhere(w->net, ip4_hdr_dst(ends.ip)))
 		return false;
 	key = (struct flow_key){.addr = ends.ip->dst,
@@ -208,7 +215,11 @@ void stage_replies(struct worker *w)
 	uint32_t n = 0, met = 0;
 
 	for (uint32_t i = 0; i < in->n; i++) {
-		if (likely(!lb_filter_has(match, pkt_ip4(in->pkt[i])->src)))
+		const struct ip4_hdr *ip = pkt_ip4(in->pkt[i]);
+		/* an error about what a backend was sent may be any router's */
+		bool is_icmp = ip->proto == IP4_PROTO_ICMP;
+
+		if (likely(!(lb_filter_has(match, ip->src) | is_icmp)))
 			continue;
 		met++;
 		answers[n].at = i;

@@ -2,9 +2,9 @@
 /*
  * stage_icmp: ICMP for this host (RFC 792, RFC 1122 3.2.2, RFC 1812 4.3.3).
  *
- * icmp -> out | answer | tcp | datagram | punt | consumed | drop. Echo requests become their
- * replies in place, whole, whatever their length. Errors about our packets are counted; a router
- * acts on no redirect.
+ * icmp -> out | answer | tcp | datagram | quoted | punt | consumed | drop. Echo requests become
+ * their replies in place, whole, whatever their length. Errors about our packets are counted; a
+ * router acts on no redirect.
  */
 #include "net/chain.h"
 #include "net/expect.h"
@@ -46,6 +46,13 @@ static bool is_valid(const struct rte_mbuf *m)
 	       csum_fold(chain_csum(m, ETH_HDR_LEN + ip4_hdr_len(ip), len, 0)) == 0;
 }
 
+/* About a packet of a virtual service, or one that a balancer sent through a tunnel. */
+static bool is_balanced(const struct worker *w, const struct rte_mbuf *m, uint8_t quoted_proto)
+{
+	return w->lb != NULL && (quoted_proto == IP4_PROTO_IPIP || quoted_proto == IP4_PROTO_GRE ||
+					lookup_is_service(w->net, ip4_hdr_dst(pkt_ip4(m))));
+}
+
 /*
  * What an ICMP error quotes of a segment goes to TCP, where there is one (RFC 9293 MUST-54), of a
  * datagram to whoever has sockets (RFC 1122 4.1.3.3).
@@ -55,12 +62,14 @@ static void error_in(struct worker *w, struct rte_mbuf *m)
 	const struct ip4_hdr *quoted =
 		(const struct ip4_hdr *)((const struct icmp_hdr *)pkt_l4(m) + 1);
 	uint32_t at = ETH_HDR_LEN + ip4_hdr_len(pkt_ip4(m)) + ICMP_HDR_LEN;
+	uint8_t proto = m->data_len >= at + IP4_HDR_LEN ? quoted->proto : 0;
 
 	w->count[COUNT_icmp_errors_in]++;
-	if (w->stack != NULL && m->data_len >= at + IP4_HDR_LEN && quoted->proto == IP4_PROTO_TCP)
+	if (is_balanced(w, m, proto))
+		lane_put(&w->quoted, m, 0);
+	else if (w->stack != NULL && proto == IP4_PROTO_TCP)
 		lane_put(&w->tcp, m, 0);
-	else if (w->sockets != NULL && m->data_len >= at + IP4_HDR_LEN &&
-		 quoted->proto == IP4_PROTO_UDP)
+	else if (w->sockets != NULL && proto == IP4_PROTO_UDP)
 		lane_put(&w->dgram, m, 0);
 	else if (punt_wants(w, m))
 		lane_put(&w->punt, m, 0);

@@ -88,12 +88,13 @@ static uint32_t rest_of(const struct net *net, uint32_t aux)
 	}
 }
 
-/* Puts the message about m on its way: as much of m as fits. */
+/* Puts the message about m on its way: as much of m as fits, of what is there (or was quoted). */
 static void send(struct worker *w, const struct rte_mbuf *m, uint32_t aux, uint32_t from)
 {
 	const struct cause *c = &causes[error_cause(aux)];
 	const struct ip4_hdr *ip = pkt_ip4(m);
-	uint32_t quote = RTE_MIN(ip4_hdr_total_len(ip), (uint32_t)QUOTE_MAX);
+	uint32_t there = RTE_MIN(ip4_hdr_total_len(ip), rte_pktmbuf_pkt_len(m) - ETH_HDR_LEN);
+	uint32_t quote = RTE_MIN(there, (uint32_t)QUOTE_MAX);
 	uint32_t len = IP4_HDR_LEN + ICMP_HDR_LEN + quote;
 	struct rte_mbuf *e = originate(w);
 	struct icmp_hdr *icmp;

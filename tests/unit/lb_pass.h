@@ -8,6 +8,28 @@
 
 #include "lb_bed.h"
 
+/* EAL, however many groups of tests there are; -1: none. */
+static inline int lb_pass_eal(void)
+{
+	static bool up;
+
+	up = up || eal_for_tests(128) == 0;
+	return up ? 0 : -1;
+}
+
+/* n workers that balance what b has. */
+static inline struct net *lb_pass_new(uint16_t n, const struct lb_bed_conf *b)
+{
+	struct net *net = lb_bed_new(n, b)->net;
+
+	net->set.ttl = 64;
+	net->set.reasm_ms = 10000;
+	net->set.reasm_datagrams = 64;
+	net->set.reasm_fragments = 64;
+	assert_int_equal(lb_bed_apply(net, b), 0);
+	return net;
+}
+
 static inline void lb_pass(struct worker *w)
 {
 	if (lb_looks_behind(w))
@@ -19,6 +41,7 @@ static inline void lb_pass(struct worker *w)
 	fake_run(w, &w->reasm, stage_reassemble);
 	fake_run(w, &w->steer, stage_steer);
 	fake_run(w, &w->icmp, stage_icmp);
+	fake_run(w, &w->quoted, stage_quoted);
 	fake_run(w, &w->error, stage_error);
 	fake_run(w, &w->out, stage_fib_out);
 	fake_run(w, &w->fwd_out, stage_forward_out);
@@ -88,19 +111,9 @@ static inline uint64_t lb_pass_drops(const struct net *net, enum drop_reason why
 
 static inline void lb_pass_rest(struct net *net)
 {
-	for (uint16_t i = 0; i < net->n_workers; i++) {
-		struct worker *w = net->worker[i];
-
-		fake_balanced(w);
-		fake_in_lanes(w, true);
-		reasm_drop_all(w);
-		park_drop_all(w);
-		rte_pktmbuf_free_bulk(w->to_free, w->n_free);
-		w->n_free = 0;
-		memset(&w->books, 0, sizeof(w->books));
-	}
 	for (uint16_t i = 0; i < net->n_workers; i++)
-		fake_rest(net->worker[i]);
+		fake_clear(net->worker[i]);
+	assert_int_equal(rte_mempool_in_use_count(net->worker[0]->pool), 0);
 }
 
 #endif

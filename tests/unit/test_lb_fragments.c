@@ -28,23 +28,15 @@ static void add(const char *name, uint32_t addr, enum lb_mode mode, uint32_t to,
 
 static int set_up_workers(uint16_t n)
 {
-	static bool up;
-
-	if (!up && eal_for_tests(128) < 0)
+	if (lb_pass_eal() < 0)
 		return -1;
-	up = true;
 	lb_bed_clear(&conf);
 	conf.c.max_flows = 4000;
 	add("nat", NAT, LB_NAT, FAR_HOST, 8080);
 	add("dsr", DSR, LB_DSR, WAN_HOST, 0);
 	add("ipip", IPIP, LB_IPIP, FAR_HOST, 0);
 	add("gre", GRE, LB_GRE, FAR_HOST, 0);
-	net = lb_bed_new(n, &conf)->net;
-	net->set.ttl = 64;
-	net->set.reasm_ms = 10000;
-	net->set.reasm_datagrams = 64;
-	net->set.reasm_fragments = 64;
-	assert_int_equal(lb_bed_apply(net, &conf), 0);
+	net = lb_pass_new(n, &conf);
 	return 0;
 }
 

@@ -77,5 +77,10 @@ static inline bool lb_looks_behind(const struct worker *w)
 stage_fn stage_replies;
 /* service (aux: index of a vip) -> fwd_out | local | reasm | error | hand-over | park | drop */
 stage_fn stage_balance;
+/*
+ * quoted -> fwd_out | error | hand-over | park | consumed | drop. ICMP errors, whole and valid,
+ * about what services or backends in tunnels were sent: to whom they concern.
+ */
+stage_fn stage_quoted;
 
 #endif

@@ -33,8 +33,9 @@ stage_fn stage_forward;	    /* fwd -> tx | frag | error | park */
 stage_fn stage_local;	    /* local -> reasm | steer | hand-over | drop */
 stage_fn stage_reassemble;  /* reasm -> steer | again | error (timed out) | drop */
 stage_fn stage_steer;	    /* steer -> icmp | udp | tcp | punt | error | hand-over */
-stage_fn stage_icmp; /* icmp -> out | answer | tcp, datagram (errors) | punt | consumed | drop */
-stage_fn stage_udp;  /* udp -> out | error | answer | datagram | punt | consumed | drop */
+/* icmp -> out | answer | tcp, datagram, quoted (errors) | punt | consumed | drop */
+stage_fn stage_icmp;
+stage_fn stage_udp;	    /* udp -> out | error | answer | datagram | punt | consumed | drop */
 stage_fn stage_tcp_reset;   /* tcp -> out | punt | drop: without a host every port is closed */
 stage_fn stage_punt;	    /* punt -> the ring to the kernel | drop */
 stage_fn stage_error;	    /* error -> out; the packet that caused it is dropped */

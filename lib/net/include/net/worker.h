@@ -62,6 +62,7 @@ struct udp_table;
 	X(steer, "owner of a packet found") \
 	X(balance, "packets for virtual services, to their backends") \
 	X(icmp, "ICMP for this host") \
+	X(quoted, "ICMP errors about packets that were balanced") \
 	X(udp, "UDP for this host") \
 	X(checks, "answers of balanced backends that were asked how they are") \
 	X(datagram, "UDP for sockets of local programs") \
@@ -183,6 +184,7 @@ struct worker {
 	struct lane reasm;   /* unused */
 	struct lane steer;   /* unused */
 	struct lane icmp;    /* unused */
+	struct lane quoted;  /* unused */
 	struct lane udp;     /* unused */
 	struct lane answer;  /* number under which it is expected (net/expect.h) */
 	struct lane dgram;   /* unused */

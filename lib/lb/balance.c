@@ -9,6 +9,7 @@
 #include "bucket.h"
 #include "inner.h"
 #include "net/steer.h"
+#include "synproxy.h"
 
 #define BURST 32
 
@@ -155,6 +156,11 @@ static inline uint16_t backend_of(struct worker *w, struct ask *a, struct flow *
 	return (*f)->backend;
 }
 
+void lb_towards_flow(const struct worker *w, const struct flow *f, struct lb_edit *e)
+{
+	lb_towards(w, &w->net->lb->backend[f->backend], f->service_port, e);
+}
+
 static void balance(struct worker *w, struct rte_mbuf **pkt, const uint32_t *aux, uint32_t n)
 {
 	const struct lb *lb = w->net->lb;
@@ -173,11 +179,15 @@ static void balance(struct worker *w, struct rte_mbuf **pkt, const uint32_t *aux
 
 		if (unlikely(backend == LB_NOBODY))
 			continue;
-		if (f != NULL)
-			lb_track(w, f, &lb->vservice[a->key.service], a->ends.flags, true);
 		lb_towards(w, &lb->backend[backend], a->key.service_port, &edit[n_sent]);
 		if (unlikely(a->ends.flags & TCP_SYN))
 			edit[n_sent].mss = lb_mss(&lb->vservice[a->key.service]);
+		if (f != NULL) {
+			if (unlikely(f->proxied) &&
+				!lb_proxy_in(w, a->m, &a->ends, f, &edit[n_sent]))
+				continue;
+			lb_track(w, f, &lb->vservice[a->key.service], a->ends.flags, true);
+		}
 		rte_prefetch0(fib4_slot(w->net->fib, edit[n_sent].hop));
 		lb_count_in(w, backend, a->m);
 		sent[n_sent++] = a;

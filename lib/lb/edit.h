@@ -37,6 +37,7 @@ struct lb_edit {
 	uint16_t mss;	   /* a SYN's is lowered to this, or LB_MSS_LINK; 0: it is left alone */
 	uint16_t path_mtu; /* what is known of the way beyond the egress link; 0: nothing */
 	struct nat_end src, dst;
+	uint32_t seq, ack; /* what is added to TCP's numbers: SYN proxy */
 };
 
 /* The longest packet that the way beyond the link takes whole, as far as is known. */
@@ -75,13 +76,26 @@ static inline uint32_t lb_way(
  */
 void tunnel_send(struct worker *w, struct rte_mbuf *m, const struct lb_edit *e, uint32_t adj);
 
+/* Other numbers in a segment; its checksum follows (RFC 1624). */
+static inline void lb_shift(struct tcp_hdr *tcp, uint32_t seq, uint32_t ack)
+{
+	be32 new_seq = to_be32(tcp_hdr_seq(tcp) + seq), new_ack = to_be32(tcp_hdr_ack(tcp) + ack);
+
+	tcp->csum = csum_update32(tcp->csum, tcp->seq, new_seq);
+	tcp->csum = csum_update32(tcp->csum, tcp->ack, new_ack);
+	tcp->seq = new_seq;
+	tcp->ack = new_ack;
+}
+
 /* A fragment that is not the first has no ports: l4 is NULL then. */
 static inline void lb_rewrite(struct ip4_hdr *ip, void *l4, const struct lb_edit *e)
 {
+	if (unlikely((e->seq | e->ack) != 0) && l4 != NULL)
+		lb_shift(l4, e->seq, e->ack);
 	switch ((enum lb_edit_kind)e->kind) {
 	case LB_EDIT_BOTH:
 		nat_src(ip, l4, e->src);
-		/* fall through */
+		__attribute__((fallthrough));
 	case LB_EDIT_DST:
 		nat_dst(ip, l4, e->dst);
 		break;

@@ -117,6 +117,7 @@ static inline void lb_towards(
 	e->ignore_df = b->ignore_df;
 	e->mss = 0;
 	e->path_mtu = 0;
+	e->seq = e->ack = 0;
 	e->dst = (struct nat_end){b->addr, b->port != 0 ? b->port : service_port};
 	if (e->more != 0) {
 		e->path_mtu = tunnel_path_mtu(b, w->lb->seconds);
@@ -185,6 +186,13 @@ void lb_flow_gone(struct worker *w, const struct flow *gone);
  */
 uint16_t lb_start(struct worker *w, struct rte_mbuf *m, const struct lb_ends *ends, uint32_t hash,
 	const struct flow_key *key, struct flow **f);
+
+/* A flow by itself, of a client that has shown that it is there. NULL: none, and why. */
+struct flow *lb_begin(
+	struct worker *w, uint32_t hash, const struct flow_key *key, enum drop_reason *why);
+
+/* What changes of a flow's packet on its way to the backend (balance.c). */
+void lb_towards_flow(const struct worker *w, const struct flow *f, struct lb_edit *e);
 
 /*
  * The backend of a flow that has no place in the table, by the hash alone; LB_NOBODY: there is

@@ -8,6 +8,7 @@
 #include "base/log.h"
 #include "base/numa.h"
 #include "control.h"
+#include "synproxy.h"
 
 #include <rte_malloc.h>
 
@@ -32,6 +33,7 @@ static void worker_free_lb(struct lb_worker *b)
 	free(b->service);
 	free(b->turn);
 	free(b->gate);
+	lb_proxy_free(atomic_load(&b->proxy));
 	free(b->backend_due);
 	free(b->service_part);
 	free(b->backend_part);
@@ -119,6 +121,7 @@ int lb_attach(struct net *net, const struct lb_conf *c)
 		return -ENOMEM;
 	memset(lb->vservice, 0, lb->n_vservices * sizeof(*lb->vservice));
 	memset(lb->backend, 0, lb->n_backends * sizeof(*lb->backend));
+	lb->cookie_key = siphash_new_key();
 	rc = control_new(lb, c);
 	for (uint16_t i = 0; rc == 0 && i < net->n_workers; i++)
 		rc = worker_attach(net->worker[i], c, secret);
@@ -175,6 +178,18 @@ void lb_detach(struct net *net)
 
 /* --- an apply --- */
 
+/* Memory of SYN proxies, once a service has one; it stays. */
+static bool make_proxies(struct net *net, const struct lb_conf *c)
+{
+	bool wanted = false, ok = true;
+
+	for (uint32_t i = 0; i < c->n_services; i++)
+		wanted |= c->services[i].syn_proxy != LB_SYN_OFF;
+	for (uint16_t i = 0; wanted && i < net->n_workers; i++)
+		ok &= lb_proxy_new(net->worker[i]) == 0;
+	return ok;
+}
+
 int lb_build(struct net *net, const struct lb_conf *c, struct errs *e)
 {
 	int rc;
@@ -182,6 +197,8 @@ int lb_build(struct net *net, const struct lb_conf *c, struct errs *e)
 	(void)e;
 	if (net->lb == NULL)
 		return 0;
+	if (!make_proxies(net, c))
+		return -ENOMEM;
 	rc = lb_plan_new(net, c, &net->lb->control->next);
 	if (rc == -ENOSPC)
 		errs_add(e, (struct conf_pos){0}, "balancers",

@@ -169,4 +169,10 @@ void lb_limit_check(const struct lb_service_conf *s, struct errs *e)
 	if (!s->keep && has_limits(s))
 		errs_add(e, s->at, path,
 			"false, but max_flows and new_flows count flows; it has to be true");
+	snprintf(path, sizeof(path), "balancers.services.%s.syn_proxy", s->name);
+	if (s->syn_proxy != LB_SYN_OFF && (s->mode > LB_FULL_NAT || !(s->protocol & LB_TCP)))
+		errs_add(e, s->at, path,
+			"on, but it needs TCP and replies that pass here; protocol tcp or both "
+			"with "
+			"mode nat or full-nat, or off");
 }

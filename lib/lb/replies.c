@@ -11,6 +11,7 @@
 #include "bucket.h"
 #include "inner.h"
 #include "net/steer.h"
+#include "synproxy.h"
 
 #define BURST 32
 
@@ -110,6 +111,7 @@ struct answer {
 	struct lb_ends ends;
 	struct flow_key key;
 	struct nat_end service; /* whom it is from, for its client */
+	uint32_t seq;		/* what changes of its number: SYN proxy */
 };
 
 /* Whose it would be, and its bucket asked for. False: it is none; *m NULL: it has gone. */
@@ -145,6 +147,7 @@ static inline bool ask(
 	a->m = *m;
 	a->ends = ends;
 	a->key = key;
+	a->seq = 0;
 	a->hash = bucket_hash(w->lb->flows, &key);
 	rte_prefetch0(bucket_home(w->lb->flows, a->hash));
 	return true;
@@ -161,34 +164,48 @@ static uint16_t alone(struct worker *w, const struct answer *a)
 	return backend;
 }
 
-/* Those that have a flow leave the lane. */
-static void answer(struct worker *w, const struct answer *answers, uint32_t n)
+/* The backend of a reply's flow; LB_NOBODY: it is no reply, or it has gone. */
+static inline uint16_t backend_of(struct worker *w, struct answer *a)
 {
 	const struct lb *lb = w->net->lb;
+	struct flow *f = bucket_look_up(w->lb->flows, a->hash, &a->key, w->lb->seconds);
+
+	if (unlikely(f == NULL))
+		return alone(w, a);
+	if (lb->backend[f->backend].addr != a->ends.ip->src)
+		return LB_NOBODY;
+	if (unlikely(f->proxied) && !lb_proxy_out(w, a->m, &a->ends, f, &a->seq)) {
+		w->in.pkt[a->at] = NULL;
+		return LB_NOBODY;
+	}
+	lb_track(w, f, &lb->vservice[a->key.service], a->ends.flags, false);
+	return f->backend;
+}
+
+/* Those that have a flow leave the lane. */
+static void answer(struct worker *w, struct answer *answers, uint32_t n)
+{
 	const struct answer *sent[BURST];
 	uint32_t n_sent = 0;
 
 	for (uint32_t i = 0; i < n; i++) {
-		const struct answer *a = &answers[i];
-		struct flow *f = bucket_look_up(w->lb->flows, a->hash, &a->key, w->lb->seconds);
+		struct answer *a = &answers[i];
+		uint16_t backend = backend_of(w, a);
 
-		uint16_t backend = likely(f != NULL) ? f->backend : alone(w, a);
-
-		if (backend == LB_NOBODY || lb->backend[backend].addr != a->ends.ip->src)
+		if (backend == LB_NOBODY)
 			continue;
-		if (likely(f != NULL))
-			lb_track(w, f, &lb->vservice[a->key.service], a->ends.flags, false);
 		count_out(w, backend, a->m);
 		w->in.pkt[a->at] = NULL;
 		sent[n_sent++] = a;
 	}
 	for (uint32_t i = 0; i < n_sent; i++) {
 		const struct answer *a = sent[i];
-		const struct lb_vservice *s = &lb->vservice[a->key.service];
+		const struct lb_vservice *s = &w->net->lb->vservice[a->key.service];
 		const struct lb_edit e = {.hop = ip4_hdr_dst(a->ends.ip),
 			.kind = LB_EDIT_SRC,
 			.mss = unlikely(a->ends.flags & TCP_SYN) ? lb_mss(s) : 0,
-			.src = a->service};
+			.src = a->service,
+			.seq = a->seq};
 
 		lb_send_at(w, a->m, a->ends.ip, a->ends.l4, &e);
 	}

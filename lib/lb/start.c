@@ -13,6 +13,7 @@
 #include "inner.h"
 #include "lb/maglev.h"
 #include "net/tcp_reset.h"
+#include "synproxy.h"
 
 void lb_refuse(struct worker *w, struct rte_mbuf *m, enum drop_reason why)
 {
@@ -228,12 +229,25 @@ const uint16_t *lb_place(
 	return pick == NULL ? &nobody : &pick->place[maglev_place(hash, pick->size)];
 }
 
+struct flow *lb_begin(
+	struct worker *w, uint32_t hash, const struct flow_key *key, enum drop_reason *why)
+{
+	const struct lb_vservice *s = &w->net->lb->vservice[key->service];
+	uint16_t backend = chosen(w, key, lb_pick_of(s), TCP_SYN, why);
+
+	if (backend == LB_NOBODY)
+		return NULL;
+	*why = DROP_LB_TABLE_FULL;
+	return place(w, key, hash, backend);
+}
+
 uint16_t lb_start(struct worker *w, struct rte_mbuf *m, const struct lb_ends *ends, uint32_t hash,
 	const struct flow_key *key, struct flow **f)
 {
 	const struct lb *lb = w->net->lb;
 	const struct lb_vservice *s = &lb->vservice[key->service];
 	const struct lb_pick *pick = lb_pick_of(s);
+	enum lb_proxy_verdict verdict;
 	enum drop_reason why;
 	uint16_t backend;
 
@@ -251,6 +265,11 @@ uint16_t lb_start(struct worker *w, struct rte_mbuf *m, const struct lb_ends *en
 	}
 	if (!lb_acl_allows(s, key->addr))
 		return refused(w, m, key->service, DROP_LB_ACL);
+	verdict = s->syn_proxy == LB_SYN_OFF ? LB_PROXY_NOT : lb_proxy_start(w, m, ends, hash, key);
+	if (verdict == LB_PROXY_TOOK)
+		return LB_NOBODY;
+	if (verdict == LB_PROXY_ALONE && pick != NULL && pick->n > 0)
+		return by_hash_alone(pick, hash_of(w, key));
 	backend = chosen(w, key, pick, ends->flags, &why);
 	if (backend == LB_NOBODY)
 		return refused(w, m, key->service, why);

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /* track: what a flow's packets say of its state, and when flows end. */
 #include "inner.h"
+#include "synproxy.h"
 
 static struct lb_count *count_of(struct worker *w, const struct flow *f)
 {
@@ -162,6 +163,7 @@ void lb_time(struct worker *w)
 	struct flow gone;
 
 	b->seconds = (uint16_t)(w->now / clock_of_ms(1000));
+	lb_proxy_time(w);
 	if (left == 0)
 		return;
 	b->swept_at = w->now;

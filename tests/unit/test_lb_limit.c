@@ -195,6 +195,21 @@ static void test_check(void **state)
 	assert_int_equal(e.n, 1);
 	assert_string_equal(e.list[0].path, "balancers.services.shop.flow_table");
 	errs_clear(&e);
+	bed_conf();
+	service.syn_proxy = LB_SYN_AUTO;
+	service.protocol = LB_TCP_AND_UDP;
+	lb_limit_check(&service, &e);
+	service.mode = LB_FULL_NAT;
+	lb_limit_check(&service, &e);
+	assert_int_equal(e.n, 0);
+	service.protocol = LB_UDP;
+	lb_limit_check(&service, &e);
+	service.protocol = LB_TCP;
+	service.mode = LB_DSR;
+	lb_limit_check(&service, &e);
+	assert_int_equal(e.n, 2);
+	assert_string_equal(e.list[1].path, "balancers.services.shop.syn_proxy");
+	errs_clear(&e);
 }
 
 int main(void)

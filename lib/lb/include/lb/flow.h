@@ -54,11 +54,12 @@ struct flow {
 	uint16_t service_port;
 	uint16_t service;
 	uint16_t backend;
-	uint16_t ends;	   /* the second at which it is over unless a packet comes */
-	uint8_t state;	   /* enum flow_state */
-	uint8_t marks;	   /* the balancer's */
-	uint16_t nat_port; /* full NAT: the port of ours that it uses towards its backend */
-	uint16_t nat_addr; /* and which of the pool's addresses */
+	uint16_t ends;	     /* the second at which it is over unless a packet comes */
+	uint8_t state : 7;   /* enum flow_state */
+	uint8_t proxied : 1; /* the balancer's: sequence numbers change, too */
+	uint8_t marks;	     /* the balancer's */
+	uint16_t nat_port;   /* full NAT: the port of ours that it uses towards its backend */
+	uint16_t nat_addr;   /* and which of the pool's addresses */
 };
 static_assert(sizeof(struct flow) == 20, "three and a word are a line");
 

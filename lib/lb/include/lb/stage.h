@@ -26,23 +26,27 @@ static_assert(sizeof(struct lb_count) == 64, "a backend's counters are one line"
 
 /* What a service's new flows ask, on one worker. */
 struct lb_gate {
-	ticks due;  /* of its rate: limit.c */
-	ticks full; /* all its backends were: they are not asked again until then */
+	ticks due;     /* of its rate: limit.c */
+	ticks full;    /* all its backends were: they are not asked again until then */
+	ticks guarded; /* SYN proxy, auto: on until then, by SYNs that */
+	ticks metered; /* came in the second that began then: */
+	uint32_t syns; /* so many */
 };
 
 struct lb_worker {
 	struct flow_table *flows;
-	struct lb_count *backend; /* by slot */
-	struct lb_count *service; /* by slot */
-	uint32_t *turn;		  /* by service slot: whose turn it is */
-	struct lb_gate *gate;	  /* by service slot */
-	ticks *backend_due;	  /* by backend slot: of its rate */
-	uint32_t *service_part;	  /* control: w, worker: r; flows it may have here, */
-	uint32_t *backend_part;	  /* of those that there may be on all workers */
-	uint32_t crowd;		  /* so many flows, and the hash alone chooses for new ones */
-	ticks alone;		  /* until then there may be flows without a place */
-	uint16_t seconds;	  /* the flows' time; of the last timed pass */
-	uint32_t sweep_left;	  /* buckets of this round */
+	struct lb_count *backend;	/* by slot */
+	struct lb_count *service;	/* by slot */
+	uint32_t *turn;			/* by service slot: whose turn it is */
+	struct lb_gate *gate;		/* by service slot */
+	ticks *backend_due;		/* by backend slot: of its rate */
+	uint32_t *service_part;		/* control: w, worker: r; flows it may have here, */
+	uint32_t *backend_part;		/* of those that there may be on all workers */
+	struct lb_proxy *_Atomic proxy; /* control: w once, worker: r; NULL: no SYN proxy yet */
+	uint32_t crowd;			/* so many flows, and the hash alone chooses for new ones */
+	ticks alone;			/* until then there may be flows without a place */
+	uint16_t seconds;		/* the flows' time; of the last timed pass */
+	uint32_t sweep_left;		/* buckets of this round */
 	ticks swept_at;
 	_Atomic uint32_t rounds; /* worker: w, control: r; times that the sweep went round */
 	struct lb_view *view;	 /* worker: w before w->view_seq, control: r after */

@@ -12,6 +12,7 @@
 #ifndef LB_VSERVICE_H
 #define LB_VSERVICE_H
 
+#include "base/siphash.h"
 #include "lb/conf.h"
 #include "lb/flow.h"
 #include "wire/bytes.h"
@@ -179,6 +180,7 @@ struct lb {
 	uint32_t n_backends;
 	_Atomic bool behind; /* control: w, workers: r; the match has sources */
 	uint64_t seed[2];    /* of Maglev's hash; control: w, workers: r: an apply may change it */
+	struct siphash_key cookie_key; /* of the SYN proxy; not known outside */
 	struct lb_control *control;
 };
 

@@ -108,6 +108,11 @@
 	X(lb_flows_displaced, "balanced flows, half open or closing, that made room for newer ones") \
 	X(lb_flows_refused, "balanced flows without a place in the table: the hash alone serves them") \
 	X(lb_alone_out, "replies of flows without a place that went back to their clients") \
+	X(lb_cookies_sent, "SYNs for virtual services answered by a cookie") \
+	X(lb_cookies_taken, "clients of virtual services that brought a cookie back") \
+	X(lb_cookies_failed, "ACKs that were no answer to a cookie, while some were out") \
+	X(lb_proxied, "of those clients, the ones whose backend answered") \
+	X(lb_proxy_failed, "of those clients, the ones whose backend refused, or never answered") \
 	X(checks, "questions to balanced backends how they are") \
 	X(checks_failed, "of them, those that found one not well") \
 	X(checks_skipped, "of them, those that came to nothing for want of memory or a port") \

@@ -1,0 +1,394 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* Handshakes by the SYN proxy, as scripts of packets between a client and its backend. */
+#include "limits_bed.h"
+
+#define CISN 1000
+#define BISN 0xfffffff0u /* numbers wrap */
+
+static void set_up(enum lb_syn_proxy mode)
+{
+	bed_conf();
+	service.syn_proxy = mode;
+	service.syn_rate = 100;
+	bed_begin();
+}
+
+static struct seg client_says(uint16_t port, uint8_t flags, uint32_t seq, uint32_t ack)
+{
+	return (struct seg){CLIENT(1), port, VIP, VPORT, flags, seq, ack, 64000, 0, 0};
+}
+
+static struct seg backend_says(const struct seg *syn, uint8_t flags, uint32_t seq, uint32_t ack)
+{
+	return (struct seg){
+		syn->dst, syn->dport, syn->src, syn->sport, flags, seq, ack, 28000, 0, 0};
+}
+
+#define EXPECT(got, from, to, flag, sequence, acked)                                               \
+	do {                                                                                       \
+		assert_int_equal((got).src, from);                                                 \
+		assert_int_equal((got).dst, to);                                                   \
+		assert_int_equal((got).flags, flag);                                               \
+		assert_int_equal((got).seq, (uint32_t)(sequence));                                 \
+		assert_int_equal((got).ack, (uint32_t)(acked));                                    \
+	} while (0)
+
+/* A client's SYN, and the cookie that it gets. */
+static uint32_t cookie_for(uint16_t port, uint32_t isn, uint16_t mss)
+{
+	struct seg s = client_says(port, TCP_SYN, isn, 0);
+
+	s.mss = mss;
+	bed_send(s);
+	s = bed_take();
+	EXPECT(s, VIP, CLIENT(1), TCP_SYN | TCP_ACK, s.seq, isn + 1);
+	assert_int_equal(s.sport, VPORT);
+	assert_int_equal(s.dport, port);
+	assert_int_equal(s.window, 0);
+	assert_int_equal(s.mss, 1460);
+	bed_silence();
+	return s.seq;
+}
+
+/* The cookie comes back: what the backend is asked. */
+static struct seg asked(uint16_t port, uint32_t isn, uint32_t cookie)
+{
+	struct seg s;
+
+	bed_send(client_says(port, TCP_ACK, isn + 1, cookie + 1));
+	s = bed_take();
+	assert_int_equal(s.src, CLIENT(1));
+	assert_int_equal(s.sport, port);
+	assert_int_equal(s.dport, BPORT);
+	assert_int_equal(s.flags, TCP_SYN);
+	assert_int_equal(s.seq, isn);
+	assert_int_equal(s.window, 64000);
+	bed_silence();
+	return s;
+}
+
+/* The backend answers: it gets its ACK, and the client's window opens. */
+static void opened(const struct seg *syn, uint32_t cookie)
+{
+	struct seg s;
+
+	bed_send(backend_says(syn, TCP_SYN | TCP_ACK, BISN, syn->seq + 1));
+	s = bed_take();
+	EXPECT(s, CLIENT(1), syn->dst, TCP_ACK, syn->seq + 1, BISN + 1);
+	assert_int_equal(s.window, 64000);
+	s = bed_take();
+	EXPECT(s, VIP, CLIENT(1), TCP_ACK, cookie + 1, syn->seq + 1);
+	assert_int_equal(s.window, 28000);
+	bed_silence();
+}
+
+static struct seg handshake(uint16_t port, uint32_t *cookie)
+{
+	struct seg syn;
+
+	*cookie = cookie_for(port, CISN, 1400);
+	syn = asked(port, CISN, *cookie);
+	assert_int_equal(syn.mss, 1400);
+	opened(&syn, *cookie);
+	return syn;
+}
+
+static void test_a_connection(void **state)
+{
+	struct seg syn, s;
+	uint32_t cookie;
+
+	(void)state;
+	set_up(LB_SYN_ALWAYS);
+	assert_int_equal(bed_service()->flows, 0);
+	syn = handshake(7, &cookie);
+	assert_int_equal(bed_service()->flows, 1);
+	for (uint32_t at = 0; at < 3; at++) { /* data both ways */
+		s = client_says(7, TCP_ACK | TCP_PSH, CISN + 1 + at * 10, cookie + 1 + at * 300);
+		s.len = 10;
+		bed_send(s);
+		s = bed_take();
+		EXPECT(s, CLIENT(1), syn.dst, TCP_ACK | TCP_PSH, CISN + 1 + at * 10,
+			BISN + 1 + at * 300);
+		assert_int_equal(s.len, 10);
+		s = backend_says(&syn, TCP_ACK | TCP_PSH, BISN + 1 + at * 300, CISN + 11 + at * 10);
+		s.len = 300;
+		bed_send(s);
+		s = bed_take();
+		EXPECT(s, VIP, CLIENT(1), TCP_ACK | TCP_PSH, cookie + 1 + at * 300,
+			CISN + 11 + at * 10);
+		assert_int_equal(s.len, 300);
+	}
+	bed_send(client_says(7, TCP_FIN | TCP_ACK, CISN + 31, cookie + 901));
+	s = bed_take();
+	EXPECT(s, CLIENT(1), syn.dst, TCP_FIN | TCP_ACK, CISN + 31, BISN + 901);
+	bed_send(backend_says(&syn, TCP_FIN | TCP_ACK, BISN + 901, CISN + 32));
+	s = bed_take();
+	EXPECT(s, VIP, CLIENT(1), TCP_FIN | TCP_ACK, cookie + 901, CISN + 32);
+	bed_send(client_says(7, TCP_ACK, CISN + 32, cookie + 902));
+	s = bed_take();
+	EXPECT(s, CLIENT(1), syn.dst, TCP_ACK, CISN + 32, BISN + 902);
+	assert_int_equal(bed_service()->flows, 0);
+	assert_int_equal(w->count[COUNT_lb_proxied], 1);
+	bed_end();
+}
+
+/* A client that uses a port again begins by a cookie; so does one that lost patience. */
+static void test_ports_again(void **state)
+{
+	uint32_t cookie, other;
+	struct seg syn, s;
+
+	(void)state;
+	set_up(LB_SYN_ALWAYS);
+	syn = handshake(7, &cookie);
+	bed_send(backend_says(&syn, TCP_RST | TCP_ACK, BISN + 1, CISN + 1));
+	s = bed_take();
+	EXPECT(s, VIP, CLIENT(1), TCP_RST | TCP_ACK, cookie + 1, CISN + 1);
+	cookie = cookie_for(7, CISN + 5000, 536);
+	syn = asked(7, CISN + 5000, cookie);
+	assert_int_equal(syn.mss, 536);
+	other = cookie_for(7, CISN + 9000, 1460); /* the backend has not answered yet */
+	syn = asked(7, CISN + 9000, other);
+	opened(&syn, other);
+	assert_int_equal(bed_service()->flows, 1);
+	bed_end();
+}
+
+/* What is lost: the cookie's ACK, the SYN to the backend, our ACK to it. */
+static void test_losses(void **state)
+{
+	uint32_t cookie;
+	struct seg syn, s;
+
+	(void)state;
+	set_up(LB_SYN_ALWAYS);
+	cookie = cookie_for(7, CISN, 1460);
+	bed_send(client_says(7, TCP_ACK, CISN, cookie + 1)); /* a probe of the window */
+	syn = bed_take();
+	EXPECT(syn, CLIENT(1), syn.dst, TCP_SYN, CISN, 0);
+	bed_after(500);
+	fake_run(w, &w->out, stage_fib_out);
+	bed_silence();
+	bed_after(600);
+	fake_run(w, &w->out, stage_fib_out);
+	s = bed_take();
+	EXPECT(s, CLIENT(1), syn.dst, TCP_SYN, CISN, 0);
+	bed_send(client_says(7, TCP_ACK, CISN, cookie + 1)); /* too early */
+	bed_silence();
+	opened(&syn, cookie);
+	opened(&syn, cookie); /* it has not got our ACK */
+	bed_after(5000);
+	fake_run(w, &w->out, stage_fib_out);
+	bed_silence();
+	assert_int_equal(w->count[COUNT_lb_proxied], 1);
+	assert_int_equal(w->books.drop[DROP_LB_PROXY_WAIT], 1);
+	bed_end();
+}
+
+/* A backend that refuses, one that is silent, and one that has an old connection. */
+static void test_bad_backends(void **state)
+{
+	uint32_t cookie, tries = 0;
+	struct seg syn, s;
+
+	(void)state;
+	set_up(LB_SYN_ALWAYS);
+	cookie = cookie_for(7, CISN, 1460);
+	syn = asked(7, CISN, cookie);
+	bed_send(backend_says(&syn, TCP_RST | TCP_ACK, 0, CISN + 1));
+	s = bed_take();
+	EXPECT(s, VIP, CLIENT(1), TCP_RST | TCP_ACK, cookie + 1, CISN + 1);
+	assert_int_equal(bed_service()->flows, 0);
+	assert_int_equal(w->lb->backend[syn.dst - BACKEND(0)].refused, 1);
+
+	cookie = cookie_for(8, CISN, 1460);
+	syn = asked(8, CISN, cookie);
+	for (uint32_t i = 0; i < 20; i++) {
+		bed_after(1100);
+		fake_run(w, &w->out, stage_fib_out);
+		while (bed_out() > 0) {
+			s = bed_take();
+			tries += s.flags == TCP_SYN;
+		}
+	}
+	EXPECT(s, VIP, CLIENT(1), TCP_RST | TCP_ACK, cookie + 1, CISN + 1);
+	assert_int_equal(tries, 5);
+	assert_int_equal(bed_service()->flows, 0);
+
+	cookie = cookie_for(9, CISN, 1460);
+	syn = asked(9, CISN, cookie);
+	bed_send(backend_says(&syn, TCP_ACK, 77, 99)); /* RFC 9293 3.5.2 */
+	s = bed_take();
+	EXPECT(s, CLIENT(1), syn.dst, TCP_RST, 99, 0);
+	bed_after(1100);
+	fake_run(w, &w->out, stage_fib_out);
+	s = bed_take();
+	EXPECT(s, CLIENT(1), syn.dst, TCP_SYN, CISN, 0);
+	opened(&syn, cookie);
+	assert_int_equal(w->count[COUNT_lb_proxy_failed], 2);
+	bed_end();
+}
+
+/* A client that goes before its backend has answered: the backend is reset. */
+static void test_a_client_that_goes(void **state)
+{
+	uint32_t cookie;
+	struct seg syn, s;
+
+	(void)state;
+	set_up(LB_SYN_ALWAYS);
+	cookie = cookie_for(7, CISN, 1460);
+	syn = asked(7, CISN, cookie);
+	bed_send(client_says(7, TCP_RST, CISN + 77, 0)); /* not its number */
+	assert_int_equal(bed_service()->flows, 1);
+	bed_send(client_says(7, TCP_RST, CISN + 1, 0));
+	bed_silence();
+	assert_int_equal(bed_service()->flows, 0);
+	bed_send(backend_says(&syn, TCP_SYN | TCP_ACK, BISN, CISN + 1));
+	s = bed_take();
+	EXPECT(s, CLIENT(1), syn.dst, TCP_RST, CISN + 1, 0);
+	bed_silence();
+	bed_end();
+}
+
+/* Whoever has no cookie gets nowhere, and leaves nothing. */
+static void test_no_cookie(void **state)
+{
+	uint32_t cookie;
+
+	(void)state;
+	set_up(LB_SYN_ALWAYS);
+	for (uint32_t i = 0; i < 5000; i++) { /* SYNs of nobody's */
+		bed_send(bed_in(CLIENT(2 + i), 7, TCP_SYN));
+		bed_ignore();
+	}
+	assert_int_equal(flow_count(w->lb->flows)->added, 0);
+	cookie = cookie_for(7, CISN, 1460);
+	for (uint32_t i = 1; i < 1000; i++) { /* guessed ones: a reset */
+		bed_send(client_says(7, TCP_ACK, CISN + 1, cookie + 1 + i));
+		assert_int_equal(bed_take().flags, TCP_RST);
+	}
+	bed_send(client_says(7, TCP_RST, CISN + 1, 0));
+	bed_silence();
+	bed_send(client_says(8, TCP_ACK, CISN + 1, cookie + 1)); /* of another port */
+	assert_int_equal(bed_take().flags, TCP_RST);
+	assert_int_equal(w->books.drop[DROP_LB_NO_COOKIE], 1001);
+	assert_int_equal(flow_count(w->lb->flows)->added, 0);
+	bed_after(130000); /* too late */
+	bed_send(client_says(7, TCP_ACK, CISN + 1, cookie + 1));
+	assert_int_equal(bed_take().flags, TCP_RST);
+	assert_int_equal(flow_count(w->lb->flows)->added, 0);
+	bed_end();
+}
+
+/* Whoever is refused by a limit when his cookie comes is told: he believes that he is connected. */
+static void test_limits(void **state)
+{
+	uint32_t cookie;
+	struct seg s;
+
+	(void)state;
+	bed_conf();
+	service.syn_proxy = LB_SYN_ALWAYS;
+	service.max_flows = 1;
+	bed_begin();
+	handshake(7, &cookie);
+	cookie = cookie_for(8, CISN, 1460);
+	bed_send(client_says(8, TCP_ACK, CISN + 1, cookie + 1));
+	s = bed_take();
+	EXPECT(s, VIP, CLIENT(1), TCP_RST, cookie + 1, 0);
+	assert_int_equal(w->books.drop[DROP_LB_LIMIT], 1);
+	assert_int_equal(bed_service()->refused, 1);
+	bed_end();
+}
+
+/* Auto: as without it until SYNs come too fast, and again some time after they no longer do. */
+static void test_auto(void **state)
+{
+	struct seg before, s;
+	uint32_t cookie;
+
+	(void)state;
+	set_up(LB_SYN_AUTO);
+	bed_send(client_says(7, TCP_SYN, CISN, 0));
+	before = bed_take();
+	EXPECT(before, CLIENT(1), before.dst, TCP_SYN, CISN, 0);
+	bed_send(backend_says(&before, TCP_SYN | TCP_ACK, BISN, CISN + 1));
+	bed_take();
+	for (uint32_t i = 0; i < 3000; i++) {
+		bed_send(bed_in(CLIENT(2 + i), 7, TCP_SYN));
+		bed_ignore();
+	}
+	assert_in_range(flow_count(w->lb->flows)->added, 100, 102);
+	assert_in_range(w->count[COUNT_lb_cookies_sent], 2899, 2901);
+	bed_send(client_says(7, TCP_ACK, CISN + 1, BISN + 1)); /* its flow is known */
+	s = bed_take();
+	EXPECT(s, CLIENT(1), before.dst, TCP_ACK, CISN + 1, BISN + 1);
+	handshake(8, &cookie);
+	/* an ACK of nobody's leaves nothing, but goes on: it may be of an old connection */
+	bed_send(client_says(9, TCP_ACK, CISN + 1, 12345));
+	s = bed_take();
+	EXPECT(s, CLIENT(1), s.dst, TCP_ACK, CISN + 1, 12345);
+	assert_in_range(flow_count(w->lb->flows)->added, 101, 103);
+	for (uint32_t t = 0; t < 20; t++) { /* half the rate and more goes on for it */
+		bed_after(1001);
+		for (uint32_t i = 0; i < 60; i++) {
+			bed_send(bed_in(CLIENT(4000 + t * 60 + i), 7, TCP_SYN));
+			bed_ignore();
+		}
+	}
+	assert_in_range(flow_count(w->lb->flows)->added, 101, 103);
+	cookie = cookie_for(10, CISN, 1460);
+	bed_after(11000);
+	bed_send(client_says(11, TCP_SYN, CISN, 0));
+	s = bed_take();
+	EXPECT(s, CLIENT(1), s.dst, TCP_SYN, CISN, 0);
+	asked(10, CISN, cookie); /* cookies that were out are still good */
+	bed_end();
+}
+
+/* Honest clients during a flood, in a table of 1,000: every handshake comes to its end. */
+static void test_flood(void **state)
+{
+	(void)state;
+	for (enum lb_syn_proxy mode = LB_SYN_AUTO; mode <= LB_SYN_ALWAYS; mode++) {
+		uint32_t n = 0;
+
+		set_up(mode);
+		for (uint16_t port = 100; port < 120; port++) {
+			uint32_t cookie;
+			struct seg s;
+
+			for (uint32_t i = 0; i < 1000; i++, n++) {
+				bed_send(bed_in(
+					CLIENT(2 + n % 8192), (uint16_t)(1 + n / 8192), TCP_SYN));
+				bed_ignore();
+			}
+			handshake(port, &cookie);
+			bed_send(client_says(port, TCP_ACK, CISN + 1, cookie + 1));
+			s = bed_take();
+			EXPECT(s, CLIENT(1), s.dst, TCP_ACK, CISN + 1, BISN + 1);
+		}
+		assert_int_equal(w->count[COUNT_lb_proxied], 20);
+		assert_int_equal(w->count[COUNT_lb_flows_displaced], 0);
+		bed_end();
+	}
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(test_a_connection),
+		cmocka_unit_test(test_ports_again),
+		cmocka_unit_test(test_losses),
+		cmocka_unit_test(test_bad_backends),
+		cmocka_unit_test(test_a_client_that_goes),
+		cmocka_unit_test(test_no_cookie),
+		cmocka_unit_test(test_limits),
+		cmocka_unit_test(test_auto),
+		cmocka_unit_test(test_flood),
+	};
+
+	return cmocka_run_group_tests(tests, fake_set_up, fake_tear_down);
+}

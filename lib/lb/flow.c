@@ -190,7 +190,7 @@ uint32_t flow_ref(const struct flow_table *t, const struct flow *f)
 
 bool flow_lives(const struct flow *f, uint16_t now)
 {
-	return !flow_is_over(f, now);
+	return f->state != FLOW_FREE && !flow_is_over(f, now);
 }
 
 uint32_t flow_refs(const struct flow_table *t)

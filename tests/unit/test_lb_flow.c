@@ -68,6 +68,18 @@ static void test_a_flow_is_found_until_it_is_over(void **state)
 	}
 }
 
+/* Whatever the time: a free place says that it ends at second 0. */
+static void test_a_free_place_does_not_live(void **state)
+{
+	struct flow_table *t = flow_table_new(100, secret, -1);
+
+	(void)state;
+	for (uint32_t now = 0; now <= UINT16_MAX; now += 257)
+		for (uint32_t ref = 0; ref < flow_refs(t); ref++)
+			assert_false(flow_lives(flow_at(t, ref), (uint16_t)now));
+	flow_table_free(t);
+}
+
 static void test_each_word_of_the_key_counts(void **state)
 {
 	struct flow_table *t = flow_table_new(100, secret, -1);
@@ -284,6 +296,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_a_flow_is_found_until_it_is_over),
+		cmocka_unit_test(test_a_free_place_does_not_live),
 		cmocka_unit_test(test_each_word_of_the_key_counts),
 		cmocka_unit_test(test_a_flow_that_comes_again),
 		cmocka_unit_test(test_as_a_list_would_have_it),

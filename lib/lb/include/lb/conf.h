@@ -14,8 +14,9 @@
 #include <stdint.h>
 
 #define LB_NAME	      32
-#define LB_ACLS	      256 /* prefixes of a service's list */
-#define LB_POOL_MAX   64  /* addresses in all pools and masquerades together */
+#define LB_ACLS	      256  /* prefixes of a service's list */
+#define LB_POOL_MAX   64   /* addresses in all pools and masquerades together */
+#define LB_PORT_LEAST 1024 /* of pools and masquerades: those below are services' */
 #define LB_CHECK_HOST 128
 #define LB_CHECK_PATH 256
 

@@ -106,6 +106,10 @@ static inline bool ask(struct worker *w, const struct lb_match *match, struct rt
 		handover(w, owner, m);
 		return false;
 	}
+	if (unlikely(vip->nat != LB_NOBODY)) {
+		lb_pool_reply(w, m, vip->nat, &ends);
+		return false;
+	}
 	key = (struct flow_key){.addr = ends.ip->src,
 		.port = ends.sport,
 		.service_port = ends.dport,
@@ -159,6 +163,7 @@ static inline uint16_t backend_of(struct worker *w, struct ask *a, struct flow *
 void lb_towards_flow(const struct worker *w, const struct flow *f, struct lb_edit *e)
 {
 	lb_towards(w, &w->net->lb->backend[f->backend], f->service_port, e);
+	lb_source_of(w->net->lb, f, e);
 }
 
 static void balance(struct worker *w, struct rte_mbuf **pkt, const uint32_t *aux, uint32_t n)
@@ -187,6 +192,7 @@ static void balance(struct worker *w, struct rte_mbuf **pkt, const uint32_t *aux
 				!lb_proxy_in(w, a->m, &a->ends, f, &edit[n_sent]))
 				continue;
 			lb_track(w, f, &lb->vservice[a->key.service], a->ends.flags, true);
+			lb_source_of(lb, f, &edit[n_sent]);
 		}
 		rte_prefetch0(fib4_slot(w->net->fib, edit[n_sent].hop));
 		lb_count_in(w, backend, a->m);

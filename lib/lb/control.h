@@ -35,6 +35,10 @@ struct lb_plan {
 	uint16_t *new_vip;	/* indexes taken for it */
 	uint32_t n_new_vips;
 	uint32_t services_from, backends_from; /* while it is built: lower slots are taken */
+	uint64_t nat;			       /* indexes of its addresses of ours, as bits, */
+	uint64_t new_nat;		       /* those taken for it, */
+	uint64_t pool[LB_POOL_MAX];	       /* by pool, */
+	uint16_t masquerade[LB_POOL_MAX];      /* and by masquerade */
 };
 
 /* Slots that were given up together, until no flow can name them. */
@@ -43,6 +47,7 @@ struct lb_leaving {
 	uint32_t need[WORKER_MAX]; /* rounds that each worker has to reach */
 	uint32_t n_services, n_backends;
 	uint16_t *slot; /* the services', then the backends' */
+	uint64_t nat;	/* addresses of ours */
 };
 
 struct lb_control {
@@ -75,7 +80,45 @@ struct lb_control {
 	uint32_t lines;	       /* that may still be logged in this second, */
 	uint32_t unsaid;       /* and those that were not */
 	ticks lines_at;
+	/* by index: what it is while it is used; its slots are its own as long */
+	struct lb_nat_use {
+		bool used;
+		bool masquerade;
+		char name[LB_NAME]; /* of a masquerade */
+		uint32_t addr;
+		uint16_t port, last_port;
+		uint16_t vip; /* LB_NOBODY: none, it is an interface's */
+		uint16_t service[LB_NAT_PROTOS], backend[LB_NAT_PROTOS];
+	} nat[LB_POOL_MAX];
 };
+
+/* A slot for a plan that is built; LB_NOBODY: all are taken. */
+uint16_t lb_service_take(struct net *net, struct lb_plan *p);
+uint16_t lb_backend_take(struct net *net, struct lb_plan *p);
+/* The index of a virtual address for a plan; it stays while one has it. -ENOSPC. */
+int lb_vip_take(struct lb_control *c, struct lb_plan *p, uint32_t addr, uint16_t *vip);
+
+/* Of a slot of one protocol. */
+void lb_set_idle(struct lb_vservice *v, const struct lb_timeouts_conf *t);
+
+/* --- nat_plan.c --- */
+
+/* The plan's addresses of ours with their ports, on every worker. -errno. */
+int lb_nat_plan(struct net *net, struct lb_plan *p);
+/* Gives back what the plan took; it was not published. */
+void lb_nat_abandon(struct net *net, struct lb_plan *p);
+/* Into what workers see. */
+void lb_nat_fill(const struct net *net, const struct lb_plan *p, struct lb_match *m);
+void lb_nat_publish(struct net *net, const struct lb_plan *p);
+/* The addresses' indexes that a service may use, as bits. */
+uint64_t lb_nat_set(const struct lb_plan *p, const struct lb_service_conf *c);
+/* Addresses that have gone: their flows end; then, nobody names them any more. */
+void lb_nat_end(struct net *net, uint64_t set);
+void lb_nat_free(struct net *net, uint64_t set);
+/* Interfaces come and go between applies. */
+void lb_nat_tick(struct net *net);
+/* The workers have ended. */
+void lb_nat_detach(struct net *net);
 
 /* --- vip.c --- */
 
@@ -105,7 +148,7 @@ void lb_plan_end(struct lb_plan *p);
 
 /* p->match, by its slots and the indexes of vips. -ENOMEM. */
 int lb_match_new(struct net *net, struct lb_plan *p);
-/* Whether it has bindings. */
+/* Whether it has bindings or masquerades. */
 bool lb_match_looks_behind(const struct lb_match *m);
 /* NULL is allowed; takes a void pointer for epoch_defer(). */
 void lb_match_free(void *match);

@@ -11,6 +11,7 @@ enum {			   /* marks of a flow */
 	LB_REPLIED = 1,	   /* its backend has answered; where replies pass elsewhere: see track.c */
 	LB_CLIENT_FIN = 2, /* who has finished */
 	LB_BACKEND_FIN = 4,
+	LB_SOURCE = 8,	      /* its source changes, too: nat_addr and nat_port are its own */
 	LB_CLIENT_ALIVE = 16, /* who has spoken on since a reset */
 	LB_BACKEND_ALIVE = 32,
 	LB_BEGUN = 64, /* by a SYN */
@@ -177,6 +178,55 @@ static inline void lb_track(struct worker *w, struct flow *f, const struct lb_vs
 
 /* A flow has ended, or was displaced: the books of its backend. */
 void lb_flow_gone(struct worker *w, const struct flow *gone);
+
+/* A masquerade's, of which both ends had finished, is used by another connection. */
+void lb_track_again(struct worker *w, struct flow *f);
+
+static inline bool flow_has_source(const struct flow *f)
+{
+	return (f->marks & LB_SOURCE) != 0;
+}
+
+/* A flow that has a source of ours goes from there. */
+static inline void lb_source_of(const struct lb *lb, const struct flow *f, struct lb_edit *e)
+{
+	if (likely(!flow_has_source(f)))
+		return;
+	e->kind = LB_EDIT_BOTH;
+	e->src = (struct nat_end){lb->nat[f->nat_addr].addr, f->nat_port};
+}
+
+/* A packet of a flow on its way back. */
+static inline void lb_count_out(struct worker *w, uint16_t backend, const struct rte_mbuf *m)
+{
+	struct lb_count *c = &w->lb->backend[backend];
+
+	c->packets_out++;
+	c->bytes_out += rte_pktmbuf_pkt_len(m) - ETH_HDR_LEN;
+}
+
+/* --- addresses of ours (pool.c) --- */
+
+static inline uint32_t lb_nat_proto(uint8_t proto)
+{
+	return proto == IP4_PROTO_TCP	? LB_NAT_TCP
+	       : proto == IP4_PROTO_UDP ? LB_NAT_UDP
+					: LB_NAT_ICMP;
+}
+
+/* Gives a flow of a service with a pool an address and a port. False: none is free. */
+bool lb_pool_take(struct worker *w, struct flow *f);
+/* Its port is another's from now on. The flow has one. */
+void lb_pool_give(struct worker *w, const struct flow *gone);
+/* The flow of a port at one of these addresses that is not over, or NULL. */
+struct flow *lb_pool_flow(struct worker *w, uint16_t nat, uint32_t proto, be16 port);
+/* A packet for an address of ours that no masquerade has taken. Takes m. */
+void lb_pool_reply(struct worker *w, struct rte_mbuf *m, uint16_t nat, const struct lb_ends *ends);
+
+/* --- masquerade.c --- */
+
+/* What a masquerade changes: true, and m has gone. */
+bool lb_masquerade(struct worker *w, const struct lb_match *match, struct rte_mbuf *m);
 
 /* --- new flows (start.c) --- */
 

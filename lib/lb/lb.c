@@ -160,6 +160,7 @@ void lb_detach(struct net *net)
 
 	if (lb == NULL)
 		return;
+	lb_nat_detach(net);
 	for (uint16_t i = 0; i < net->n_workers; i++) {
 		worker_free_lb(net->worker[i]->lb);
 		net->worker[i]->lb = NULL;
@@ -218,7 +219,7 @@ void lb_abandon(struct net *net)
 }
 
 /* RFC 5382 and 4787 have reasons for the defaults of what is configured. */
-static void set_idle(struct lb_vservice *v, const struct lb_timeouts_conf *t)
+void lb_set_idle(struct lb_vservice *v, const struct lb_timeouts_conf *t)
 {
 	bool tcp = v->proto == IP4_PROTO_TCP;
 	uint32_t ms[FLOW_STATES] = {
@@ -261,10 +262,10 @@ static void set_service(struct net *net, struct lb_svc *s, uint32_t k)
 	v->keep = s->conf.keep;
 	v->syn_proxy = (uint8_t)s->conf.syn_proxy;
 	v->mss = s->conf.mss;
-	v->pool = LB_NOBODY;
+	__atomic_store_n(&v->nat, lb_nat_set(lb->control->next, &s->conf), __ATOMIC_RELEASE);
 	v->rate = s->conf.rate;
 	v->syn_rate = s->conf.syn_rate;
-	set_idle(v, &lb->control->next->conf.timeouts);
+	lb_set_idle(v, &lb->control->next->conf.timeouts);
 	for (uint32_t i = 0; i < s->conf.n_backends; i++)
 		set_backend(&lb->backend[s->members[i].slot[k]], s, &s->members[i], s->slot[k]);
 	__atomic_store_n(&v->kind, LB_SLOT_SERVICE, __ATOMIC_RELEASE);
@@ -282,6 +283,12 @@ static void route_vips(struct net *net, const struct lb_plan *p, ticks now)
 
 		v->live = true;
 		v->arp |= !p->services[i].conf.takeover;
+	}
+	for (uint32_t i = 0; i < LB_POOL_MAX; i++) {
+		if ((p->nat >> i & 1) == 0 || c->nat[i].vip == LB_NOBODY)
+			continue;
+		c->vip[c->nat[i].vip].live = true;
+		c->vip[c->nat[i].vip].arp = true;
 	}
 	for (uint32_t i = 0; i < c->n_vips; i++) {
 		uint32_t addr = from_be32(c->vip[i].addr);
@@ -327,6 +334,7 @@ void lb_publish(struct net *net, ticks now)
 	if (c == NULL || c->next == NULL)
 		return;
 	set_seed(lb, c->next->conf.seed);
+	lb_nat_publish(net, c->next);
 	for (uint32_t i = 0; i < c->next->conf.n_services; i++) {
 		struct lb_svc *s = &c->next->services[i];
 
@@ -336,6 +344,7 @@ void lb_publish(struct net *net, ticks now)
 		lb_settle(net, s);
 	}
 	lb_limit_deal(net, c->next);
+	atomic_store(&net->whole_again, c->next->conf.n_masquerades > 0);
 	atomic_store(&lb->behind, lb_match_looks_behind(c->next->match));
 	match = atomic_exchange_explicit(&lb->match, c->next->match, memory_order_acq_rel);
 	c->next->match = NULL;
@@ -369,6 +378,7 @@ static void leave(struct net *net, const struct lb_plan *old)
 	struct lb_control *c = net->lb->control;
 	struct lb_leaving *x = calloc(1, sizeof(*x));
 	size_t room = LB_PROTOS * ((size_t)old->conf.n_services + old->n_members) + 1;
+	uint64_t nat = old->nat & ~c->plan->nat;
 
 	if (x == NULL || (x->slot = calloc(room, sizeof(*x->slot))) == NULL) {
 		free(x);
@@ -391,7 +401,8 @@ static void leave(struct net *net, const struct lb_plan *old)
 				&net->lb->backend[slot].state, LB_BACKEND_ENDED, __ATOMIC_RELEASE);
 			x->slot[x->n_services + x->n_backends++] = slot;
 		}
-	if (x->n_services + x->n_backends == 0) {
+	lb_nat_end(net, x->nat = nat);
+	if (x->n_services + x->n_backends == 0 && nat == 0) {
 		free(x->slot);
 		free(x);
 		return;
@@ -441,6 +452,7 @@ static void free_slots(struct net *net, const struct lb_leaving *x)
 		atomic_store(&net->lb->backend[x->slot[i]].path_mtu, 0);
 		c->backend_used[x->slot[i]] = false;
 	}
+	lb_nat_free(net, x->nat);
 }
 
 /* --- as time goes --- */
@@ -454,6 +466,7 @@ void lb_tick(struct net *net, ticks now)
 	c->ticks++;
 	if (c->plan != NULL)
 		lb_limit_deal(net, c->plan);
+	lb_nat_tick(net);
 	for (struct lb_leaving **at = &c->leaving; *at != NULL;) {
 		struct lb_leaving *x = *at;
 

@@ -146,6 +146,8 @@ void lb_match_free(void *match)
 
 bool lb_match_looks_behind(const struct lb_match *m)
 {
+	if (m->n_masquerades > 0)
+		return true;
 	for (uint32_t i = 0; i <= m->bindings_mask; i++)
 		if (m->binding[i].proto != 0)
 			return true;
@@ -167,8 +169,9 @@ int lb_match_new(struct net *net, struct lb_plan *p)
 	}
 	for (uint32_t i = 0; i < c->n_vips; i++) {
 		m->vip[i].addr = c->vip[i].addr;
-		m->vip[i].pool = LB_NOBODY;
+		m->vip[i].nat = LB_NOBODY;
 	}
+	lb_nat_fill(net, p, m);
 	p->match = m;
 	return 0;
 }

@@ -63,7 +63,7 @@ static uint16_t take(bool *used, uint32_t n, uint32_t *from)
 	return LB_NOBODY;
 }
 
-static uint16_t take_service(struct net *net, struct lb_plan *p)
+uint16_t lb_service_take(struct net *net, struct lb_plan *p)
 {
 	struct lb_control *c = net->lb->control;
 	uint16_t slot = take(c->service_used, net->lb->n_vservices, &p->services_from);
@@ -75,7 +75,7 @@ static uint16_t take_service(struct net *net, struct lb_plan *p)
 	return slot;
 }
 
-static uint16_t take_backend(struct net *net, struct lb_plan *p)
+uint16_t lb_backend_take(struct net *net, struct lb_plan *p)
 {
 	struct lb_control *c = net->lb->control;
 	uint16_t slot = take(c->backend_used, net->lb->n_backends, &p->backends_from);
@@ -161,7 +161,7 @@ static int give_slots(struct net *net, struct lb_plan *p, struct lb_svc *s)
 
 		if ((s->conf.protocol & protos[k]) == 0)
 			continue;
-		s->slot[k] = before != NULL ? before->slot[k] : take_service(net, p);
+		s->slot[k] = before != NULL ? before->slot[k] : lb_service_take(net, p);
 		if (s->slot[k] == LB_NOBODY)
 			return -ENOSPC;
 		for (uint32_t i = 0; i < s->conf.n_backends; i++) {
@@ -172,7 +172,7 @@ static int give_slots(struct net *net, struct lb_plan *p, struct lb_svc *s)
 				inherit(m, from);
 			else if (before == NULL)
 				m->learnt.fresh = true;
-			m->slot[k] = from != NULL ? from->slot[k] : take_backend(net, p);
+			m->slot[k] = from != NULL ? from->slot[k] : lb_backend_take(net, p);
 			if (m->slot[k] == LB_NOBODY)
 				return -ENOSPC;
 		}
@@ -181,9 +181,9 @@ static int give_slots(struct net *net, struct lb_plan *p, struct lb_svc *s)
 }
 
 /* The index of an address; it stays while a plan has it, and a while after. */
-static int give_vip(struct lb_control *c, struct lb_plan *p, struct lb_svc *s)
+int lb_vip_take(struct lb_control *c, struct lb_plan *p, uint32_t address, uint16_t *vip)
 {
-	be32 addr = to_be32(s->conf.addr);
+	be32 addr = to_be32(address);
 	uint32_t i, at = c->max_vips;
 
 	for (i = 0; i < c->n_vips && c->vip[i].addr != addr; i++)
@@ -196,7 +196,7 @@ static int give_vip(struct lb_control *c, struct lb_plan *p, struct lb_svc *s)
 		c->vip[i] = (struct lb_vip_use){.addr = addr};
 		p->new_vip[p->n_new_vips++] = (uint16_t)i;
 	}
-	s->vip = (uint16_t)i;
+	*vip = (uint16_t)i;
 	return 0;
 }
 
@@ -218,7 +218,7 @@ int lb_plan_new(struct net *net, const struct lb_conf *c, struct lb_plan **plan)
 	int rc = 0;
 
 	if (p == NULL || !copy_conf(p, c) ||
-		(p->new_vip = calloc(c->n_services + 1, sizeof(*p->new_vip))) == NULL)
+		(p->new_vip = calloc(c->n_services + LB_POOL_MAX, sizeof(*p->new_vip))) == NULL)
 		rc = -ENOMEM;
 	for (uint32_t i = 0, at = 0; rc == 0 && i < c->n_services; i++) {
 		struct lb_svc *s = &p->services[i];
@@ -232,12 +232,14 @@ int lb_plan_new(struct net *net, const struct lb_conf *c, struct lb_plan **plan)
 				.weight = s->conf.backends[j].weight,
 				.slot = {LB_NOBODY, LB_NOBODY}};
 		rc = give_slots(net, p, s);
-		rc = rc < 0 ? rc : give_vip(control, p, s);
+		rc = rc < 0 ? rc : lb_vip_take(control, p, s->conf.addr, &s->vip);
 		lb_weigh(s, now);
 		for (uint32_t k = 0; rc == 0 && k < LB_PROTOS; k++)
 			if (s->slot[k] != LB_NOBODY)
 				rc = fill_slot(net, s, k);
 	}
+	if (rc == 0)
+		rc = lb_nat_plan(net, p);
 	if (rc == 0)
 		rc = lb_match_new(net, p);
 	if (rc < 0 && p != NULL) {
@@ -313,5 +315,6 @@ void lb_plan_free(struct net *net, struct lb_plan *p, const struct lb_plan *than
 		lb_plan_mark(net->lb, than);
 		give_back(net->lb->control, p);
 	}
+	lb_nat_abandon(net, p);
 	lb_plan_end(p);
 }

@@ -38,14 +38,6 @@ const struct lb_binding *lb_binding_of(
 	return b != NULL ? b : binding_at(match, addr, 0, proto);
 }
 
-static void count_out(struct worker *w, uint16_t backend, const struct rte_mbuf *m)
-{
-	struct lb_count *c = &w->lb->backend[backend];
-
-	c->packets_out++;
-	c->bytes_out += rte_pktmbuf_pkt_len(m) - ETH_HDR_LEN;
-}
-
 /*
  * A reply goes to a client, not to us. What a backend sends to a virtual address is a client's own:
  * it must not be handed to the worker of a flow that it is no reply of, which would then keep it.
@@ -139,6 +131,8 @@ static inline bool ask(
 	if (unlikely(w->net->n_workers > 1)) {
 		owner = steer_owner_by(w, key.addr, a->service.addr, key.port, key.service_port);
 		if (owner != w->id) {
+			if ((*m)->port & PKT_STEERED) /* its owner has been asked */
+				return false;
 			handover(w, owner, *m);
 			*m = NULL;
 			return false;
@@ -194,7 +188,7 @@ static void answer(struct worker *w, struct answer *answers, uint32_t n)
 
 		if (backend == LB_NOBODY)
 			continue;
-		count_out(w, backend, a->m);
+		lb_count_out(w, backend, a->m);
 		w->in.pkt[a->at] = NULL;
 		sent[n_sent++] = a;
 	}
@@ -209,6 +203,20 @@ static void answer(struct worker *w, struct answer *answers, uint32_t n)
 
 		lb_send_at(w, a->m, a->ends.ip, a->ends.l4, &e);
 	}
+}
+
+/* What changes of the other packets; how many have left the lane. */
+static uint32_t masquerade(struct worker *w, const struct lb_match *match, struct lane *in)
+{
+	uint32_t n = 0;
+
+	for (uint32_t i = 0; i < in->n; i++) {
+		if (in->pkt[i] == NULL || !lb_masquerade(w, match, in->pkt[i]))
+			continue;
+		in->pkt[i] = NULL;
+		n++;
+	}
+	return n;
 }
 
 static void close_gaps(struct lane *in)
@@ -248,6 +256,8 @@ void stage_replies(struct worker *w)
 	}
 	if (n > 0)
 		answer(w, answers, n);
+	if (unlikely(match->n_masquerades > 0))
+		met += masquerade(w, match, in);
 	if (met > 0)
 		close_gaps(in);
 }

@@ -241,8 +241,24 @@ struct flow *lb_begin(
 	return place(w, key, hash, backend);
 }
 
-uint16_t lb_start(struct worker *w, struct rte_mbuf *m, const struct lb_ends *ends, uint32_t hash,
-	const struct flow_key *key, struct flow **f)
+/*
+ * Whether a flow needs a source of ours: always in full NAT; in NAT with a pool, where the client
+ * is on the backend's side, and answers would go past us.
+ */
+static bool needs_source(
+	const struct worker *w, const struct rte_mbuf *m, uint16_t service, uint16_t backend)
+{
+	const struct lb *lb = w->net->lb;
+	const struct lb_vservice *s = &lb->vservice[service];
+
+	if (s->mode == LB_FULL_NAT)
+		return true;
+	return s->mode == LB_NAT && s->nat != 0 &&
+	       lookup_egress(w, m, from_be32(lb->backend[backend].addr)) == pkt_iface(m);
+}
+
+static uint16_t start(struct worker *w, struct rte_mbuf *m, const struct lb_ends *ends,
+	uint32_t hash, const struct flow_key *key, struct flow **f)
 {
 	const struct lb *lb = w->net->lb;
 	const struct lb_vservice *s = &lb->vservice[key->service];
@@ -279,4 +295,24 @@ uint16_t lb_start(struct worker *w, struct rte_mbuf *m, const struct lb_ends *en
 	if (*f == NULL) /* the same for its next packets, whatever the scheduler */
 		backend = by_hash_alone(pick, hash_of(w, key));
 	return backend;
+}
+
+uint16_t lb_start(struct worker *w, struct rte_mbuf *m, const struct lb_ends *ends, uint32_t hash,
+	const struct flow_key *key, struct flow **f)
+{
+	uint16_t backend = start(w, m, ends, hash, key, f);
+
+	/* one that goes on has its source already, if it needs one */
+	if (backend == LB_NOBODY || (*f != NULL && (*f)->state != FLOW_NEW) ||
+		(*f != NULL && flow_has_source(*f)) || !needs_source(w, m, key->service, backend))
+		return backend;
+	if (*f == NULL)
+		return refused(w, m, key->service,
+			ends->flags & TCP_RST ? DROP_LB_NO_FLOW : DROP_LB_TABLE_FULL);
+	if (lb_pool_take(w, *f))
+		return backend;
+	lb_flow_gone(w, *f);
+	flow_end(w->lb->flows, *f);
+	*f = NULL;
+	return refused(w, m, key->service, DROP_LB_NO_PORT);
 }

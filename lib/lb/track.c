@@ -116,15 +116,25 @@ void lb_track_odd(struct worker *w, struct flow *f, uint8_t flags, bool from_cli
 	}
 }
 
+void lb_track_again(struct worker *w, struct flow *f)
+{
+	f->marks &= (uint8_t) ~(LB_CLIENT_FIN | LB_BACKEND_FIN);
+	set_state(w, f, FLOW_ESTABLISHED);
+}
+
 void lb_flow_gone(struct worker *w, const struct flow *gone)
 {
+	if (gone->state != FLOW_FREE && flow_has_source(gone))
+		lb_pool_give(w, gone);
 	if (gone->state == FLOW_FREE || gone->state == FLOW_CLOSED)
 		return;
 	count_of(w, gone)->flows--;
 	w->lb->service[gone->service].flows--;
 }
 
-/* Its backend's slot, or its service's, is nobody's any more, or its client has lost its welcome.
+/*
+ * Its backend's slot, its service's, or its address of ours is nobody's any more, or its client has
+ * lost its welcome.
  */
 static bool is_doomed(const struct flow *f, const void *arg)
 {
@@ -132,6 +142,7 @@ static bool is_doomed(const struct flow *f, const void *arg)
 
 	return lb->vservice[f->service].kind == LB_SLOT_ENDED ||
 	       lb->backend[f->backend].state == LB_BACKEND_ENDED ||
+	       (flow_has_source(f) && lb->nat[f->nat_addr].state == LB_NAT_ENDED) ||
 	       !lb_acl_allows(&lb->vservice[f->service], f->addr);
 }
 

@@ -363,7 +363,8 @@ void stage_reassemble(struct worker *w)
 
 		if (m == NULL)
 			continue;
-		if (!is_for_us(w->net, ip4_hdr_dst(pkt_ip4(m)))) {
+		if (!is_for_us(w->net, ip4_hdr_dst(pkt_ip4(m))) ||
+			atomic_load_explicit(&w->net->whole_again, memory_order_relaxed)) {
 			begin_again(w, m);
 			continue;
 		}

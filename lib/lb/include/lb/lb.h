@@ -21,6 +21,8 @@ void lb_detach(struct net *net);
 
 /* What services and backends show by themselves; 0, or -1 with errors added. */
 int lb_check(const struct lb_conf *c, struct errs *e);
+/* The same of pools, masquerades and what services say of them. */
+int lb_check_nat(const struct lb_conf *c, struct errs *e);
 int lb_build(struct net *net, const struct lb_conf *c, struct errs *e);
 void lb_abandon(struct net *net);
 void lb_publish(struct net *net, ticks now);

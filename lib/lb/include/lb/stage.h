@@ -33,6 +33,8 @@ struct lb_gate {
 	uint32_t syns; /* so many */
 };
 
+struct lb_ports;
+
 struct lb_worker {
 	struct flow_table *flows;
 	struct lb_count *backend;	/* by slot */
@@ -50,6 +52,9 @@ struct lb_worker {
 	ticks swept_at;
 	_Atomic uint32_t rounds; /* worker: w, control: r; times that the sweep went round */
 	struct lb_view *view;	 /* worker: w before w->view_seq, control: r after */
+	/* by index of an address: its ports; control sets the pointers while nobody is led there */
+	struct lb_ports *ports[LB_POOL_MAX][LB_NAT_PROTOS];
+	uint32_t nat_turn; /* whose turn it is of a pool's addresses */
 };
 
 /* Flows as control asked for them (COMMAND_FLOWS). */

@@ -91,9 +91,8 @@ struct lb_vservice {
 	uint8_t keep;	   /* flows have places in the table */
 	uint8_t syn_proxy; /* enum lb_syn_proxy */
 	uint16_t mss;	   /* clamp, 0: none */
-	uint16_t pool;	   /* of full NAT; LB_NOBODY: none */
-	uint16_t pad;
-	uint32_t rate; /* as a backend's */
+	uint64_t nat;	   /* bits: indexes of the addresses of its pool; 0: it has none */
+	uint32_t rate;	   /* as a backend's */
 	uint32_t syn_rate;
 	alignas(64) uint16_t idle[FLOW_STATES]; /* seconds that a flow lives on after a packet */
 };
@@ -101,8 +100,7 @@ struct lb_vservice {
 /* An address of FIB_SERVICE, by the entry's index (without FIB_SERVICE_ARP). */
 struct lb_vip {
 	be32 addr;
-	uint16_t pool;	/* it is an address of this pool; LB_NOBODY: of services */
-	uint16_t which; /* of the pool's addresses */
+	uint16_t nat;	/* it is this one of the addresses of ours; LB_NOBODY: of services */
 	uint32_t first; /* of its ranges, */
 	uint32_t n;	/* in order of protocol and port; they do not overlap */
 };
@@ -129,6 +127,23 @@ struct lb_seat {
 	uint16_t backend; /* slot */
 };
 
+enum { LB_NAT_TCP, LB_NAT_UDP, LB_NAT_ICMP, LB_NAT_PROTOS };
+enum { LB_NAT_FREE, LB_NAT_POOL, LB_NAT_MASQUERADE, LB_NAT_ENDED };
+
+/* An address that flows get in place of their own: of a pool, or of a masquerade. By index. */
+struct lb_nat {
+	be32 addr;     /* 0: the address of the interface `out` */
+	uint8_t state; /* LB_NAT_...; control: w, workers: r; ended: its flows end */
+	uint16_t port; /* host order: first and last of its ports and ICMP ids */
+	uint16_t last_port;
+	/* of a masquerade */
+	uint16_t out;	   /* interface; control: w, workers: r; IFACE_LOOPBACK: it is not there */
+	be32 prefix, mask; /* who is inside */
+	uint16_t service[LB_NAT_PROTOS]; /* slots */
+	uint16_t backend[LB_NAT_PROTOS]; /* slots: all that is outside */
+};
+static_assert(LB_POOL_MAX <= 64, "a set of these addresses is a word of bits");
+
 #define LB_FILTER_BITS 16
 
 /* How packets find services: one snapshot. */
@@ -140,6 +155,8 @@ struct lb_match {
 	struct lb_binding *binding; /* NULL: none */
 	uint32_t n_seats;
 	struct lb_seat *seat; /* all backends', in order of addresses */
+	uint32_t n_masquerades;
+	uint16_t masquerade[LB_POOL_MAX]; /* indexes of their addresses */
 	/* by lb_filter(): addresses whose packets need a look at the bindings or masquerades */
 	uint64_t source[(1 << LB_FILTER_BITS) / 64];
 };
@@ -176,6 +193,7 @@ struct lb {
 	struct lb_match *_Atomic match; /* control: w, workers: r; never NULL */
 	struct lb_vservice *vservice;	/* by slot */
 	struct lb_backend *backend;	/* by slot */
+	struct lb_nat nat[LB_POOL_MAX]; /* by index */
 	uint32_t n_vservices;		/* slots there are */
 	uint32_t n_backends;
 	_Atomic bool behind; /* control: w, workers: r; the match has sources */

@@ -60,7 +60,9 @@
 	X(LB_NOT_NEIGHBOUR, "the backend of mode dsr is on no connected network") \
 	X(LB_NO_SOURCE, "no address of ours to send a tunnel's packet from (tunnel_source)") \
 	X(LB_TOO_LONG, "with its tunnel's header longer than an IPv4 packet can be") \
-	X(LB_NO_FLOW, "ICMP error about a packet of no flow that is balanced") \
+	X(LB_NO_PORT, "no port is free at the addresses of the pool or masquerade") \
+	X(LB_NO_FLOW, "of no flow that is balanced or has a port of ours, and it begins none") \
+	X(LB_NOT_MAPPED, "a protocol or message that cannot be masqueraded") \
 	X(TTL_EXCEEDED, "TTL ran out") \
 	X(FRAG_NEEDED, "larger than the next link's MTU with don't-fragment set") \
 	X(AGAIN_FULL, "the ring of packets that take another pass was full") \

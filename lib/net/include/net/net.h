@@ -85,7 +85,8 @@ struct net {
 	struct net_settings set;
 
 	struct lb *lb; /* virtual services; NULL: no balancing. Set before the workers run */
-	struct checks *checks; /* of their backends; the same */
+	struct checks *checks;	  /* of their backends; the same */
+	_Atomic bool whole_again; /* control: w, workers: r; reassembled: back to fib(in) */
 
 	/* read on the slow path */
 	struct udp_table *_Atomic udp;		/* services by port; control: w, workers: r */

@@ -24,6 +24,7 @@ enum {
 	PKT_TX = 1 << 12,	  /* handed over to be sent: low bits are the port's slot */
 	PKT_ORIGIN = 1 << 13,	  /* made here: entered the books as originated */
 	PKT_WAITED = 1 << 14,	  /* was parked already */
+	PKT_HAIRPIN = 1 << 15,	  /* from inside a masquerade to a mapping of it that is there */
 };
 
 static inline uint16_t pkt_iface(const struct rte_mbuf *m)

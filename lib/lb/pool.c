@@ -1,0 +1,92 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * pool: addresses of ours that flows have towards their backends (full NAT), and what answers come
+ * to them.
+ *
+ * A port is chosen so that its answers have the hash of this worker: whether the NIC steers them or
+ * software does, they come home, and the port says whose they are. TCP and UDP each have all ports.
+ */
+#include "bucket.h"
+#include "inner.h"
+#include "net/steer.h"
+#include "ports.h"
+
+/* What the hash of an answer is without our port. */
+static uint32_t rest_of_hash(be32 backend, be16 port, be32 ours)
+{
+	return hash_flow_wire(backend, ours, port, 0);
+}
+
+static be16 port_of(const struct lb_backend *b, const struct flow *f)
+{
+	return b->port != 0 ? b->port : f->service_port;
+}
+
+bool lb_pool_take(struct worker *w, struct flow *f)
+{
+	const struct lb *lb = w->net->lb;
+	const struct lb_vservice *s = &lb->vservice[f->service];
+	const struct lb_backend *b = &lb->backend[f->backend];
+	uint64_t set = __atomic_load_n(&s->nat, __ATOMIC_ACQUIRE);
+	uint32_t first = w->lb->nat_turn++, proto = lb_nat_proto(s->proto);
+	uint32_t ref = flow_ref(w->lb->flows, f);
+
+	for (uint32_t i = 0; i < LB_POOL_MAX; i++) {
+		uint32_t nat = (first + i) % LB_POOL_MAX;
+		uint16_t port;
+
+		if ((set >> nat & 1) == 0)
+			continue;
+		port = lb_ports_take(w->lb->ports[nat][proto], w,
+			rest_of_hash(b->addr, port_of(b, f), lb->nat[nat].addr), ref);
+		if (port == 0)
+			continue;
+		f->nat_addr = (uint16_t)nat;
+		f->nat_port = to_be16(port);
+		f->marks |= LB_SOURCE;
+		return true;
+	}
+	return false;
+}
+
+void lb_pool_give(struct worker *w, const struct flow *gone)
+{
+	uint32_t proto = lb_nat_proto(w->net->lb->vservice[gone->service].proto);
+
+	lb_ports_give(w->lb->ports[gone->nat_addr][proto], from_be16(gone->nat_port));
+}
+
+struct flow *lb_pool_flow(struct worker *w, uint16_t nat, uint32_t proto, be16 port)
+{
+	const struct lb_ports *ports = w->lb->ports[nat][proto];
+	uint32_t ref = ports == NULL ? FLOW_NONE : lb_ports_flow(ports, from_be16(port));
+	struct flow *f = ref == FLOW_NONE ? NULL : flow_at(w->lb->flows, ref);
+
+	return f == NULL || flow_is_over(f, w->lb->seconds) ? NULL : f;
+}
+
+void lb_pool_reply(struct worker *w, struct rte_mbuf *m, uint16_t nat, const struct lb_ends *ends)
+{
+	const struct lb *lb = w->net->lb;
+	const struct lb_backend *b;
+	const struct lb_vservice *s;
+	struct lb_edit e;
+	struct flow *f;
+
+	f = lb->nat[nat].state != LB_NAT_POOL
+		    ? NULL
+		    : lb_pool_flow(w, nat, lb_nat_proto(ends->ip->proto), ends->dport);
+	b = f == NULL ? NULL : &lb->backend[f->backend];
+	if (b == NULL || b->addr != ends->ip->src || port_of(b, f) != ends->sport) {
+		drop(w, m, DROP_LB_NO_FLOW);
+		return;
+	}
+	s = &lb->vservice[f->service];
+	e = (struct lb_edit){.hop = from_be32(f->addr),
+		.kind = LB_EDIT_BOTH,
+		.src = {s->addr, f->service_port},
+		.dst = {f->addr, f->port}};
+	lb_track(w, f, s, ends->flags, false);
+	lb_count_out(w, f->backend, m);
+	lb_send(w, m, &e);
+}

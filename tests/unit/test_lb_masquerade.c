@@ -1,0 +1,516 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* Masquerade: a network behind one address, on one worker and on several. */
+#include "nat_bed.h"
+#include "net/error.h"
+
+#define OWN	  WAN_ADDR
+#define VIRTUAL	  FAKE_ADDR(198, 18, 1, 111)
+#define STRANGER  FAKE_ADDR(198, 19, 9, 9) /* by the wan, too */
+#define NEIGHBOUR FAKE_ADDR(198, 18, 0, 3) /* inside, not known yet */
+
+enum { WORKERS = 4, FIRST = 10000, PORTS = 128, LAST = FIRST + PORTS - 1 };
+
+static struct lb_bed_conf conf;
+static struct lb_masquerade_conf rule;
+static struct net *net;
+
+static void begin(uint16_t workers, uint32_t addr)
+{
+	lb_bed_clear(&conf);
+	rule = (struct lb_masquerade_conf){.name = "home",
+		.prefix = LAN_HOST & ip4_mask(24),
+		.depth = 24,
+		.out = "wan",
+		.addr = addr,
+		.port = FIRST,
+		.last_port = LAST};
+	conf.c.masquerades = &rule;
+	conf.c.n_masquerades = 1;
+	net = lb_bed_new(workers, &conf)->net;
+	assert_int_equal(lb_bed_apply(net, &conf), 0);
+}
+
+static void end(void)
+{
+	lb_bed_end(net->worker[0]);
+}
+
+static struct nat_result sent(uint16_t at, uint16_t in, struct lb_bed_packet p)
+{
+	return nat_bed_send(net, at, in, &p);
+}
+
+/* The port that a packet has outside; it went out, and by whichever worker, as that. */
+static uint16_t mapped(struct lb_bed_packet p)
+{
+	uint32_t from = rule.addr != 0 ? rule.addr : OWN;
+	uint16_t port = 0;
+
+	for (uint16_t at = 0; at < net->n_workers; at++) {
+		struct nat_result r = sent(at, LAN, p);
+		struct lb_bed_packet as;
+
+		assert_int_equal(r.end, OUT);
+		assert_true(r.handed <= 1);
+		assert_true(port == 0 || nat_bed_sport(&r) == port);
+		port = nat_bed_sport(&r);
+		as = nat_bed_ends(p, from, port, p.dst, p.dport);
+		nat_bed_went(&r, &as);
+	}
+	assert_in_range(port, FIRST, LAST);
+	return port;
+}
+
+/* An answer to a port outside gets to the inside end, at whichever worker it arrives. */
+static void answered(struct lb_bed_packet answer, uint32_t inside, uint16_t port)
+{
+	struct lb_bed_packet as = nat_bed_ends(answer, answer.src, answer.sport, inside, port);
+
+	for (uint16_t at = 0; at < net->n_workers; at++) {
+		struct nat_result r = sent(at, WAN, answer);
+
+		assert_true(r.handed <= 1);
+		nat_bed_went(&r, &as);
+	}
+}
+
+/* One mapping for whomever it talks to (REQ-1), and whoever talks to it gets in (REQ-8). */
+static void test_packets(void **state)
+{
+	static const struct lb_bed_packet cases[] = {
+		{LAN_HOST, WAN_HOST, 1000, 80, TCP_SYN},
+		{LAN_HOST, WAN_HOST, 1000, 53, .len = 30},
+		{LAN_HOST, WAN_HOST, 1001, 53},
+		{LAN_HOST, WAN_HOST, 1002, 53, .len = 3, .no_csum = true},
+		{LAN_HOST, WAN_HOST, 1003, 53, .len = 3, .opts = 8},
+		{LAN_HOST, FAR_HOST, 10005, 80, TCP_SYN, .len = 9},
+	};
+
+	(void)state;
+	for (uint32_t i = 0; i < 4; i++) {
+		uint32_t from = i & 1 ? VIRTUAL : 0;
+
+		begin(i & 2 ? WORKERS : 1, from);
+		from = from == 0 ? OWN : from;
+		for (size_t j = 0; j < RTE_DIM(cases); j++) {
+			struct lb_bed_packet p = cases[j];
+			uint8_t flags = p.flags == 0 ? 0 : TCP_SYN | TCP_ACK;
+			uint16_t port = mapped(p);
+
+			p.dst = STRANGER;
+			p.dport = 4000;
+			assert_int_equal(mapped(p), port);
+			answered((struct lb_bed_packet){WAN_HOST, from, 80, port, flags}, LAN_HOST,
+				p.sport);
+			answered((struct lb_bed_packet){STRANGER, from, 7, port, flags, .len = 8},
+				LAN_HOST, p.sport);
+		}
+		assert_int_equal(nat_bed_ports(net, LB_NAT_TCP), 2);
+		assert_int_equal(nat_bed_ports(net, LB_NAT_UDP), 4);
+		end();
+	}
+}
+
+/* The inside port stays where it can be: free, of the range, and of the worker's share. */
+static void test_ports_are_kept(void **state)
+{
+	uint32_t kept = 0;
+
+	(void)state;
+	begin(1, 0);
+	assert_int_equal(
+		mapped((struct lb_bed_packet){LAN_HOST, WAN_HOST, LAST, 80, TCP_SYN}), LAST);
+	assert_int_not_equal(
+		mapped((struct lb_bed_packet){NEIGHBOUR, WAN_HOST, LAST, 80, TCP_SYN}), LAST);
+	end();
+	begin(WORKERS, 0);
+	for (uint16_t i = 0; i < 64; i++) /* whose owner a host's address says, too */
+		kept += mapped((struct lb_bed_packet){LAN_HOST + i, WAN_HOST, (uint16_t)(FIRST + i),
+				80, TCP_SYN}) == FIRST + i;
+	assert_true(kept > 0);
+	end();
+}
+
+/* --- what is none of its business, and what cannot be masqueraded --- */
+
+static void test_others(void **state)
+{
+	(void)state;
+	begin(WORKERS, 0);
+	{
+		uint16_t port =
+			mapped((struct lb_bed_packet){LAN_HOST, WAN_HOST, 1000, 80, TCP_SYN});
+		uint16_t none = port == FIRST ? FIRST + 1 : port - 1;
+		const struct {
+			const char *name;
+			struct lb_bed_packet p;
+			uint16_t in;
+			enum nat_way end;
+			uint32_t value;
+		} cases[] = {
+			{"not from inside", {FAR_HOST, LAN_HOST, 1, 2, TCP_SYN}, WAN, PLAIN, 0},
+			{"from outside, out again", {STRANGER, WAN_HOST, 1, 2, TCP_SYN}, WAN, PLAIN,
+				0},
+			{"not by that interface", {LAN_HOST, LAN_HOST + 1, 1, 2}, LAN, PARKED, 0},
+			{"to our inside address", {LAN_HOST, LAN_ADDR, 1, 2}, LAN, LOCAL, 0},
+			{"from inside to a port that is not mapped", {LAN_HOST, OWN, 1, none}, LAN,
+				LOCAL, 0},
+			{"to a port below the range", {WAN_HOST, OWN, 1, 80, TCP_SYN}, WAN, LOCAL,
+				0},
+			{"to a port above the range", {WAN_HOST, OWN, 1, LAST + 1, TCP_SYN}, WAN,
+				LOCAL, 0},
+			{"to a port that is not mapped", {WAN_HOST, OWN, 1, none, TCP_SYN}, WAN,
+				LOCAL, 0},
+			{"to a port of another protocol", {WAN_HOST, OWN, 1, port}, WAN, LOCAL, 0},
+			{"fragment in", {WAN_HOST, OWN, 1, port, .frag = IP4_MF}, WAN, LOCAL, 0},
+			{"fragment out", {LAN_HOST, WAN_HOST, 1, 2, .frag = IP4_MF}, LAN, LOCAL, 0},
+			{"reset of nothing", {LAN_HOST, WAN_HOST, 9, 9, TCP_RST}, LAN, DROPPED,
+				DROP_LB_NO_FLOW},
+			{"TTL 1", {LAN_HOST, WAN_HOST, 8, 9, .ttl = 1}, LAN, ERROR, ERROR_TTL},
+			{"no neighbour yet", {LAN_HOST, WAN_HOST + 7, 8, 9}, LAN, PARKED, 0},
+			{"no route", {LAN_HOST, FAKE_ADDR(203, 0, 113, 1), 8, 9}, LAN, ERROR,
+				ERROR_NO_ROUTE},
+		};
+
+		for (size_t i = 0; i < RTE_DIM(cases); i++)
+			for (uint16_t at = 0; at < WORKERS; at++) {
+				struct nat_result r = sent(at, cases[i].in, cases[i].p);
+
+				if (r.end != cases[i].end || r.value != cases[i].value)
+					fail_msg("%s: %d, %u", cases[i].name, r.end, r.value);
+			}
+	}
+	end();
+}
+
+static void test_protocols(void **state)
+{
+	static const uint8_t protos[] = {IP4_PROTO_GRE, IP4_PROTO_IPIP, 50, 132};
+	uint8_t frame[200];
+
+	(void)state;
+	begin(1, 0);
+	for (size_t i = 0; i < sizeof(protos); i++) {
+		struct ip4_fields f = {
+			.ttl = 9, .proto = protos[i], .src = LAN_HOST, .dst = WAN_HOST};
+		uint32_t len = frame_ip4(frame, f, NULL, 0, "0123456789abcdefghij", 20);
+		struct nat_result r = nat_bed_frame(net, 0, LAN, frame, len);
+
+		assert_int_equal(r.end, DROPPED);
+		assert_int_equal(r.value, DROP_LB_NOT_MAPPED);
+	}
+	/* headers that are not whole */
+	for (uint32_t cut = 0; cut < TCP_HDR_LEN; cut++) {
+		struct ip4_fields f = {
+			.ttl = 9, .proto = IP4_PROTO_TCP, .src = LAN_HOST, .dst = WAN_HOST};
+		uint32_t len = frame_ip4(frame, f, NULL, 0, "0123456789abcdefghij", cut);
+
+		assert_int_equal(nat_bed_frame(net, 0, LAN, frame, len).end, DROPPED);
+		f.proto = IP4_PROTO_ICMP;
+		len = frame_ip4(frame, f, NULL, 0, "\3\3..\0\0\0\0\x45\0\0\x14........", cut);
+		assert_int_equal(nat_bed_frame(net, 0, LAN, frame, len).end, DROPPED);
+		f = (struct ip4_fields){
+			.ttl = 9, .proto = IP4_PROTO_ICMP, .src = WAN_HOST, .dst = OWN};
+		len = frame_ip4(frame, f, NULL, 0, "\3\3..\0\0\0\0\x45\0\0\x14........", cut);
+		assert_int_equal(nat_bed_frame(net, 0, WAN, frame, len).end, LOCAL);
+	}
+	end();
+}
+
+/* --- hairpins (RFC 4787 REQ-9): both ends are mapped, and see each other's outside ends --- */
+
+static void test_hairpin(void **state)
+{
+	(void)state;
+	for (uint32_t i = 0; i < 4; i++) {
+		uint32_t ours = i & 1 ? VIRTUAL : OWN;
+
+		begin(i & 2 ? WORKERS : 1, i & 1 ? VIRTUAL : 0);
+		for (uint16_t j = 0; j < 16; j++) {
+			struct lb_bed_packet out = {
+				LAN_HOST, WAN_HOST, (uint16_t)(1000 + j), 9, j & 1 ? TCP_SYN : 0};
+			uint16_t port = mapped(out);
+			struct lb_bed_packet in = {
+				NEIGHBOUR, ours, 2000, port, out.flags, .len = j};
+			struct lb_bed_packet as;
+			struct nat_result r = {0};
+
+			for (uint16_t at = 0; at < net->n_workers; at++) {
+				r = sent(at, LAN, in);
+				assert_true(r.handed <= 3);
+				as = nat_bed_ends(in, ours, nat_bed_sport(&r), LAN_HOST,
+					(uint16_t)(1000 + j));
+				nat_bed_went(&r, &as);
+				assert_in_range(nat_bed_sport(&r), FIRST, LAST);
+			}
+			in.dst = STRANGER; /* the same mapping as outside */
+			assert_int_equal(mapped(in), nat_bed_sport(&r));
+		}
+		end();
+	}
+}
+
+/* --- ICMP --- */
+
+static uint32_t echo(uint8_t *frame, uint32_t src, uint32_t dst, uint8_t type, uint16_t id)
+{
+	struct ip4_fields f = {.ttl = 64, .src = src, .dst = dst};
+	uint32_t len = frame_icmp(frame, f, type, 0, 21);
+	struct icmp_hdr *icmp = frame_l4(frame);
+
+	icmp_hdr_build(icmp, type, 0, (uint32_t)id << 16 | 7, ICMP_HDR_LEN + 21);
+	return len;
+}
+
+static void test_echo(void **state)
+{
+	uint8_t frame[200];
+
+	(void)state;
+	for (uint16_t workers = 1; workers <= WORKERS; workers += 3) {
+		uint16_t id = 0;
+
+		begin(workers, 0);
+		for (uint16_t at = 0; at < workers; at++) {
+			uint32_t len = echo(frame, LAN_HOST, FAR_HOST, ICMP_TYPE_ECHO, 77);
+			struct nat_result r = nat_bed_frame(net, at, LAN, frame, len);
+
+			assert_true(id == 0 || id == nat_bed_id(&r));
+			id = nat_bed_id(&r);
+			assert_in_range(id, FIRST, LAST);
+			echo(frame, OWN, FAR_HOST, ICMP_TYPE_ECHO, id);
+			nat_bed_is(&r, frame, len);
+			echo(frame, FAR_HOST, OWN, ICMP_TYPE_ECHO_REPLY, id);
+			r = nat_bed_frame(net, at, WAN, frame, len);
+			echo(frame, FAR_HOST, LAN_HOST, ICMP_TYPE_ECHO_REPLY, 77);
+			nat_bed_is(&r, frame, len);
+			/* whoever pings us is answered by us */
+			echo(frame, FAR_HOST, OWN, ICMP_TYPE_ECHO, id);
+			assert_int_equal(nat_bed_frame(net, at, WAN, frame, len).end, LOCAL);
+		}
+		lb_bed_wait(net, 60000 + 45000);
+		assert_int_equal(nat_bed_ports(net, LB_NAT_ICMP), 0);
+		end();
+	}
+}
+
+/* An error with a frame's packet, or the first `room` bytes of it, quoted. */
+static uint32_t error(uint8_t *frame, uint32_t src, uint32_t dst, uint8_t *about, uint32_t room)
+{
+	struct ip4_fields f = {.ttl = 64, .proto = IP4_PROTO_ICMP, .src = src, .dst = dst};
+	uint8_t message[600];
+
+	memcpy(message + ICMP_HDR_LEN, about + ETH_HDR_LEN, room);
+	icmp_hdr_build((struct icmp_hdr *)message, ICMP_TYPE_UNREACH, ICMP_CODE_FRAG_NEEDED, 1400,
+		ICMP_HDR_LEN + room);
+	return frame_ip4(frame, f, NULL, 0, message, ICMP_HDR_LEN + room);
+}
+
+/* A router outside complains of what we sent, a host inside of what it got. */
+static void test_errors(void **state)
+{
+	static const struct lb_bed_packet cases[] = {
+		{LAN_HOST, WAN_HOST, 1000, 80, TCP_SYN, .len = 40},
+		{LAN_HOST, WAN_HOST, 1000, 53, .len = 30},
+		{LAN_HOST, WAN_HOST, 1002, 53, .len = 30, .no_csum = true},
+	};
+	static const uint32_t rooms[] = {28, 36, 40, 58};
+	uint8_t about[200], as[200], frame[300], expect[300];
+
+	(void)state;
+	begin(WORKERS, 0);
+	for (size_t i = 0; i < RTE_DIM(cases) * RTE_DIM(rooms); i++) {
+		struct lb_bed_packet p = cases[i / RTE_DIM(rooms)], q, back;
+		uint32_t room = rooms[i % RTE_DIM(rooms)], len;
+		struct nat_result r;
+
+		q = nat_bed_ends(p, OWN, mapped(p), p.dst, p.dport);
+		for (uint16_t at = 0; at < WORKERS; at++) {
+			lb_bed_frame(about, &q);
+			lb_bed_frame(as, &p);
+			len = error(frame, STRANGER, OWN, about, room);
+			r = nat_bed_frame(net, at, WAN, frame, len);
+			assert_int_equal(error(expect, STRANGER, LAN_HOST, as, room), len);
+			nat_bed_is(&r, expect, len);
+
+			back = nat_bed_back(p, TCP_ACK);
+			lb_bed_frame(about, &back);
+			back = nat_bed_back(q, TCP_ACK);
+			lb_bed_frame(as, &back);
+			len = error(frame, LAN_HOST, WAN_HOST, about, room);
+			r = nat_bed_frame(net, at, LAN, frame, len);
+			assert_int_equal(error(expect, OWN, WAN_HOST, as, room), len);
+			nat_bed_is(&r, expect, len);
+		}
+	}
+	end();
+}
+
+static void test_errors_about_echoes(void **state)
+{
+	uint8_t about[200], as[200], frame[300], expect[300];
+	struct nat_result r;
+	uint32_t len;
+	uint16_t id;
+
+	(void)state;
+	begin(WORKERS, 0);
+	len = echo(about, LAN_HOST, FAR_HOST, ICMP_TYPE_ECHO, 77);
+	r = nat_bed_frame(net, 0, LAN, about, len);
+	id = nat_bed_id(&r);
+	echo(as, LAN_HOST, FAR_HOST, ICMP_TYPE_ECHO, 77);
+	echo(about, OWN, FAR_HOST, ICMP_TYPE_ECHO, id);
+	for (uint16_t at = 0; at < WORKERS; at++) {
+		len = error(frame, STRANGER, OWN, about, 28);
+		r = nat_bed_frame(net, at, WAN, frame, len);
+		error(expect, STRANGER, LAN_HOST, as, 28);
+		nat_bed_is(&r, expect, len);
+	}
+	/* about what we never sent: our own affair */
+	echo(about, OWN, FAR_HOST, ICMP_TYPE_ECHO, id == FIRST ? FIRST + 1 : FIRST);
+	len = error(frame, STRANGER, OWN, about, 28);
+	assert_int_equal(nat_bed_frame(net, 0, WAN, frame, len).end, LOCAL);
+	/* and a host inside complains of what never came this way */
+	lb_bed_frame(about, &(struct lb_bed_packet){WAN_HOST, LAN_HOST, 80, 4321, TCP_SYN});
+	len = error(frame, LAN_HOST, WAN_HOST, about, 40);
+	r = nat_bed_frame(net, 0, LAN, frame, len);
+	assert_int_equal(r.end, DROPPED);
+	assert_int_equal(r.value, DROP_LB_NO_FLOW);
+	end();
+}
+
+/* --- as time goes --- */
+
+static void test_exhaustion(void **state)
+{
+	uint32_t n = 0, refused = 0;
+
+	(void)state;
+	begin(WORKERS, 0);
+	for (uint16_t i = 0; i < 8 * PORTS; i++) {
+		struct nat_result r = sent(i % WORKERS, LAN,
+			(struct lb_bed_packet){LAN_HOST, WAN_HOST, (uint16_t)(20000 + i), 53});
+
+		n += r.end == OUT;
+		refused += r.end == DROPPED && r.value == DROP_LB_NO_PORT;
+	}
+	assert_int_equal(n, PORTS);
+	assert_int_equal(n + refused, 8 * PORTS);
+	assert_int_equal(nat_bed_flows(net), PORTS);
+	lb_bed_wait(net, 300000 - 1000);
+	assert_int_equal(nat_bed_ports(net, LB_NAT_UDP), PORTS); /* RFC 4787 REQ-5 */
+	lb_bed_wait(net, 45000);
+	assert_int_equal(nat_bed_ports(net, LB_NAT_UDP), 0);
+	mapped((struct lb_bed_packet){LAN_HOST, WAN_HOST, 1, 53});
+	end();
+}
+
+/* A connection's end is the mapping's, unless another one is there: RFC 5382 REQ-5. */
+static void test_tcp_times(void **state)
+{
+	static const struct {
+		const char *name;
+		uint8_t out[4], in[4]; /* flags, one after another by turns, 0: none */
+		bool data;	       /* and then data of another connection */
+		uint32_t lives, over;  /* seconds */
+	} cases[] = {
+		{"half open", {TCP_SYN}, {0}, false, 239, 285},
+		{"open", {TCP_SYN, TCP_ACK}, {TCP_SYN | TCP_ACK}, false, 7430, 7490},
+		{"half closed", {TCP_SYN, TCP_ACK, TCP_FIN | TCP_ACK}, {TCP_SYN | TCP_ACK, TCP_ACK},
+			false, 239, 285},
+		{"closed", {TCP_SYN, TCP_ACK, TCP_FIN | TCP_ACK},
+			{TCP_SYN | TCP_ACK, TCP_ACK, TCP_FIN | TCP_ACK}, false, 9, 55},
+		{"closed, and another", {TCP_SYN, TCP_ACK, TCP_FIN | TCP_ACK},
+			{TCP_SYN | TCP_ACK, TCP_ACK, TCP_FIN | TCP_ACK}, true, 7430, 7490},
+		{"reset", {TCP_SYN, TCP_ACK}, {TCP_SYN | TCP_ACK, TCP_RST}, false, 9, 55},
+	};
+
+	(void)state;
+	for (size_t i = 0; i < RTE_DIM(cases); i++) {
+		struct lb_bed_packet p = {LAN_HOST, WAN_HOST, 1000, 80, TCP_SYN}, back = p;
+
+		begin(1, 0);
+		back = (struct lb_bed_packet){WAN_HOST, OWN, 80, mapped(p), TCP_ACK};
+		for (int j = 0; j < 4; j++) {
+			p.flags = cases[i].out[j];
+			back.flags = cases[i].in[j];
+			if (p.flags != 0)
+				assert_int_equal(sent(0, LAN, p).end, OUT);
+			if (back.flags != 0)
+				assert_int_equal(sent(0, WAN, back).end, OUT);
+		}
+		p.flags = TCP_ACK;
+		p.dport = 81;
+		p.len = 1;
+		if (cases[i].data)
+			assert_int_equal(sent(0, LAN, p).end, OUT);
+		lb_bed_wait(net, cases[i].lives * 1000);
+		if (nat_bed_ports(net, LB_NAT_TCP) != 1)
+			fail_msg("%s: gone", cases[i].name);
+		lb_bed_wait(net, (cases[i].over - cases[i].lives) * 1000);
+		if (nat_bed_ports(net, LB_NAT_TCP) != 0 || nat_bed_flows(net) != 0)
+			fail_msg("%s: still there", cases[i].name);
+		end();
+	}
+}
+
+static void test_an_apply(void **state)
+{
+	struct lb_bed_packet p = {LAN_HOST, WAN_HOST, 1000, 80, TCP_SYN};
+	uint16_t port;
+
+	(void)state;
+	begin(WORKERS, 0);
+	port = mapped(p);
+	rule.depth = 16; /* it is the same one */
+	rule.prefix &= ip4_mask(16);
+	assert_int_equal(lb_bed_apply(net, &conf), 0);
+	assert_int_equal(mapped(p), port);
+	conf.c.n_masquerades = 0;
+	assert_int_equal(lb_bed_apply(net, &conf), 0);
+	assert_int_equal(sent(0, LAN, p).end, PLAIN);
+	lb_bed_wait(net, 90000);
+	assert_int_equal(nat_bed_flows(net), 0);
+	assert_false(net->lb->control->nat[0].used);
+	for (uint32_t i = 0; i < net->lb->n_vservices; i++)
+		assert_int_equal(net->lb->vservice[i].kind, LB_SLOT_FREE);
+	conf.c.n_masquerades = 1;
+	assert_int_equal(lb_bed_apply(net, &conf), 0);
+	mapped(p);
+	/* its interface goes, and comes again with another address */
+	strcpy(net->iface[WAN].name, "gone");
+	lb_bed_wait(net, 250);
+	assert_int_equal(sent(0, LAN, p).end, PLAIN);
+	strcpy(net->iface[WAN].name, "wan");
+	net->iface[WAN].addr = 0;
+	lb_bed_wait(net, 250);
+	assert_int_equal(sent(0, LAN, p).value, DROP_LB_NO_PORT);
+	net->iface[WAN].addr = OWN;
+	mapped(p);
+	end();
+}
+
+static int set_up(void **state)
+{
+	(void)state;
+	return eal_for_tests(256) < 0 ? -1 : 0;
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(test_packets),
+		cmocka_unit_test(test_ports_are_kept),
+		cmocka_unit_test(test_others),
+		cmocka_unit_test(test_protocols),
+		cmocka_unit_test(test_hairpin),
+		cmocka_unit_test(test_echo),
+		cmocka_unit_test(test_errors),
+		cmocka_unit_test(test_errors_about_echoes),
+		cmocka_unit_test(test_exhaustion),
+		cmocka_unit_test(test_tcp_times),
+		cmocka_unit_test(test_an_apply),
+	};
+
+	return cmocka_run_group_tests(tests, set_up, NULL);
+}

@@ -5,6 +5,7 @@
 #include "wire/ip4_addr.h"
 
 #include <stdlib.h>
+#include <string.h>
 
 static int by_first(const void *a, const void *b)
 {
@@ -102,4 +103,18 @@ void addresses_free(struct addresses *a)
 {
 	free(a->networks);
 	free(a->own);
+}
+
+bool addresses_iface(const struct ports_conf *c, const char *name)
+{
+	for (uint32_t i = 0; i < c->n; i++) {
+		const struct port_conf *p = &c->list[i];
+
+		if (strcmp(p->iface.name, name) == 0)
+			return true;
+		for (uint32_t j = 0; j < p->n_vlans; j++)
+			if (strcmp(p->vlans[j].name, name) == 0)
+				return true;
+	}
+	return false;
 }

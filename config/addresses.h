@@ -35,4 +35,7 @@ const struct network *addresses_network(const struct addresses *a, uint32_t addr
 /* Why packets for a gateway or neighbour cannot be sent, NULL if they can. */
 const char *addresses_why_not(const struct addresses *a, uint32_t addr);
 
+/* Whether a port or VLAN has the name. */
+bool addresses_iface(const struct ports_conf *c, const char *name);
+
 #endif

@@ -9,6 +9,11 @@
 
 /* What PREFIX and PORTS write is the member and the one after it. */
 static_assert(offsetof(struct lb_acl_conf, depth) == offsetof(struct lb_acl_conf, prefix) + 4, "");
+static_assert(offsetof(struct lb_masquerade_conf, depth) ==
+		      offsetof(struct lb_masquerade_conf, prefix) + 4,
+	"");
+static_assert(
+	offsetof(struct lb_pool_conf, last_port) == offsetof(struct lb_pool_conf, port) + 2, "");
 static_assert(
 	offsetof(struct lb_service_conf, last_port) == offsetof(struct lb_service_conf, port) + 2,
 	"");
@@ -83,9 +88,13 @@ static const struct option service[] = {
 		WORDS({"tcp", LB_TCP}, {"udp", LB_UDP}, {"both", LB_TCP_AND_UDP}),
 		.help = "What is balanced."},
 	{"mode", NUMBER, AT(struct lb_service_conf, mode), "nat",
-		WORDS({"nat", LB_NAT}, {"dsr", LB_DSR}, {"ipip", LB_IPIP}, {"gre", LB_GRE}),
-		.help = "Backend's address put in (nat), its MAC (dsr), or within a packet of "
-			"ours."},
+		WORDS({"nat", LB_NAT}, {"full-nat", LB_FULL_NAT}, {"dsr", LB_DSR},
+			{"ipip", LB_IPIP}, {"gre", LB_GRE}),
+		.help = "Backend's address put in (nat), ours, too (full-nat), its MAC, or a "
+			"tunnel."},
+	{"pool", TEXT, AT(struct lb_service_conf, pool), "",
+		.help = "What full-nat sends from; of nat: for clients on the backend's own "
+			"link."},
 	{"scheduler", NUMBER, AT(struct lb_service_conf, scheduler), "maglev",
 		WORDS({"maglev", LB_MAGLEV}, {"round-robin", LB_ROUND_ROBIN},
 			{"least-connections", LB_LEAST_CONNECTIONS},
@@ -137,6 +146,41 @@ static const struct option service[] = {
 static const struct section service_section = {
 	SECTION(service), .size = sizeof(struct lb_service_conf), .placed = true};
 
+static const struct option pool_address[] = {
+	{"address", ADDRESS, AT(struct lb_addr_conf, addr)},
+};
+static const struct section pool_address_section = {
+	SECTION(pool_address), .size = sizeof(struct lb_addr_conf), .scalar = true, .placed = true};
+
+static const struct option pool[] = {
+	{"name", NAME, AT(struct lb_pool_conf, name), .max = LB_NAME - 1, .required = true,
+		.example = "inner", .help = "What services call it."},
+	{"addresses", LIST, AT(struct lb_pool_conf, addrs), .max = LB_POOL_MAX,
+		.of = &pool_address_section, COUNT(struct lb_pool_conf, n),
+		.example = "198.18.0.110",
+		.help = "Virtual ones: ARP is answered for them where their network is connected."},
+	{"ports", PORTS, AT(struct lb_pool_conf, port), "1024-65535", LB_PORT_LEAST, UINT16_MAX,
+		.help = "Each is one flow's at a time, of TCP and of UDP."},
+};
+static const struct section pool_section = {
+	SECTION(pool), .size = sizeof(struct lb_pool_conf), .placed = true};
+
+static const struct option masquerade[] = {
+	{"name", NAME, AT(struct lb_masquerade_conf, name), .max = LB_NAME - 1, .required = true,
+		.example = "home", .help = "What it is called in tables."},
+	{"inside", PREFIX, AT(struct lb_masquerade_conf, prefix), .required = true,
+		.example = "198.18.1.0/24", .help = "Whose flows."},
+	{"out", NAME, AT(struct lb_masquerade_conf, out), .max = LB_NAME - 1, .required = true,
+		.example = "lan", .help = "The port or VLAN by which they leave."},
+	{"address", ADDRESS, AT(struct lb_masquerade_conf, addr), "own", WORDS({"own", 0}),
+		.help = "What they are sent from: own is the first address of `out`."},
+	{"ports", PORTS, AT(struct lb_masquerade_conf, port), "10000-32767", LB_PORT_LEAST,
+		UINT16_MAX,
+		.help = "Each is one inside end's at a time, of TCP, of UDP and of ICMP ids."},
+};
+static const struct section masquerade_section = {
+	SECTION(masquerade), .size = sizeof(struct lb_masquerade_conf), .placed = true};
+
 static const struct option timeouts[] = {
 	{"tcp_half_open", TIME, AT(struct conf, balancers.timeouts.tcp_half_open_ms), "30s", 1000,
 		FLOW_SECONDS * 1000, .help = "Until a backend has answered a SYN."},
@@ -150,6 +194,8 @@ static const struct option timeouts[] = {
 		FLOW_SECONDS * 1000, .help = "Until a backend has answered."},
 	{"udp", TIME, AT(struct conf, balancers.timeouts.udp_ms), "5m", 1000, FLOW_SECONDS * 1000,
 		.help = "Without a datagram (RFC 4787)."},
+	{"icmp", TIME, AT(struct conf, balancers.timeouts.icmp_ms), "1m", 1000, FLOW_SECONDS * 1000,
+		.help = "Without an echo by the same id (RFC 5508)."},
 };
 static const struct section timeouts_section = {SECTION(timeouts)};
 
@@ -157,6 +203,12 @@ static const struct option balancers[] = {
 	{"services", NAMED, AT(struct conf, balancers.services), .max = 16384,
 		.of = &service_section, COUNT(struct conf, balancers.n_services),
 		.help = "Each with the name that it is called by."},
+	{"pools", NAMED, AT(struct conf, balancers.pools), .max = LB_POOL_MAX, .of = &pool_section,
+		COUNT(struct conf, balancers.n_pools),
+		.help = "Addresses that backends see in place of clients'."},
+	{"masquerades", NAMED, AT(struct conf, balancers.masquerades), .max = LB_POOL_MAX,
+		.of = &masquerade_section, COUNT(struct conf, balancers.n_masquerades),
+		.help = "Networks behind one address of ours."},
 	{"seed", TEXT, AT(struct conf, balancers.seed), "",
 		.help = "Of the hash that chooses backends: secret, and one at all instances "
 			"behind a router."},

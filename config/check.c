@@ -7,6 +7,7 @@
  */
 #include "addresses.h"
 #include "check_balancers.h"
+#include "check_nat.h"
 #include "option.h"
 
 #include "lb/lb.h"
@@ -35,20 +36,6 @@ static void check_routes(const struct conf *c, const struct addresses *a, struct
 	}
 }
 
-static bool is_iface(const struct ports_conf *c, const char *name)
-{
-	for (uint32_t i = 0; i < c->n; i++) {
-		const struct port_conf *p = &c->list[i];
-
-		if (strcmp(p->iface.name, name) == 0)
-			return true;
-		for (uint32_t j = 0; j < p->n_vlans; j++)
-			if (strcmp(p->vlans[j].name, name) == 0)
-				return true;
-	}
-	return false;
-}
-
 static void check_statics(const struct conf *c, const struct addresses *a, struct errs *e)
 {
 	char path[48], text[IP4_ADDR_TEXT];
@@ -59,7 +46,7 @@ static void check_statics(const struct conf *c, const struct addresses *a, struc
 		const char *why = addresses_why_not(a, s->addr);
 
 		ip4_addr_text(s->addr, text);
-		if (!is_iface(&c->ports, s->iface)) {
+		if (!addresses_iface(&c->ports, s->iface)) {
 			snprintf(path, sizeof(path), "neighbours.static[%u].port", i);
 			errs_add(e, s->at, path, "there is no port or VLAN `%s`", s->iface);
 			continue;
@@ -252,6 +239,8 @@ static void check_references(const struct conf *c, const struct sound *s, struct
 			check_services(c, &a, e);
 		if (s->balancers && s->routes && s->neighbours)
 			check_balancers(c, &a, e);
+		if (s->balancers)
+			check_nat(c, &a, e);
 	} else {
 		errs_add(e, (struct conf_pos){0}, "file", "no memory to check it");
 	}
@@ -272,6 +261,8 @@ static void check_sound(const struct conf *c, const struct sound *s, struct errs
 		service_check(&c->services, e);
 	if (s->balancers && s->system)
 		lb_check(&c->balancers, e);
+	if (s->balancers)
+		lb_check_nat(&c->balancers, e);
 	if (s->ports)
 		check_references(c, s, e);
 	if (s->system)

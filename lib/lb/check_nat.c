@@ -147,6 +147,10 @@ int lb_check_nat(const struct lb_conf *c, struct errs *e)
 			"balancers.pools",
 			"%u addresses in pools and masquerades; at most %u are allowed", all,
 			LB_POOL_MAX);
+	if (c->max_flows == 0 && c->n_masquerades > 0) /* addresses of inside would get out */
+		errs_add(e, c->masquerades[0].at, "balancers.masquerades",
+			"system.limits.flows is 0: nothing is mapped; with masquerades it has to "
+			"be more");
 	check_pools(c, list, &n, e);
 	check_masquerades(c, list, &n, e);
 	check_services(c, e);

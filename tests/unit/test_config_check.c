@@ -320,9 +320,8 @@ static const struct check_case balancers[] = {
 		"gre do\n"
 		"t:9:106: balancers.services.d.backends[0].address: 10.1.1.1 is on no network of "
 		"any "
-		"port, and mode dsr reaches neighbours alone; a host on a port's network, or "
-		"behind a "
-		"static route, is needed\n"
+		"port, and mode dsr reaches neighbours alone; a host on a port's network "
+		"is needed\n"
 		"t:10:5: balancers.services.e.flow_table: false, but scheduler round-robin has to "
 		"remember flows; maglev and source-hash need not\n"
 		"t:10:5: balancers.services.e.tunnel_source: 224.0.0.1 is not an address that a "
@@ -450,6 +449,75 @@ static void test_references(void **state)
 {
 	(void)state;
 	run(references, sizeof(references) / sizeof(references[0]), NULL);
+}
+
+#define WEB                                                                                        \
+	"  services:\n    a: {address: 198.18.0.100, port: 80, backends: [{address: 198.18.1.1}]"
+
+static const struct check_case nat[] = {
+	{"good ones",
+		PORTS "balancers:\n" WEB ", mode: full-nat, pool: in}\n"
+		      "    b: {address: 198.18.0.101, port: 80, pool: in, backends: [{address: "
+		      "198.18.1.1}]}\n"
+		      "  pools: {in: {addresses: [198.18.1.110, 203.0.113.1]}}\n"
+		      "  masquerades:\n"
+		      "    home: {inside: 198.18.0.0/24, out: wan}\n"
+		      "    more: {inside: 10.0.0.0/8, out: wan, ports: 32768-40000}\n"
+		      "    last: {inside: 10.0.0.0/8, out: wan, address: 198.18.1.111}\n",
+		""},
+	{"pools of services",
+		PORTS "balancers:\n" WEB ", mode: full-nat}\n"
+		      "    b: {address: 198.18.0.101, port: 80, pool: out, backends: [{address: "
+		      "198.18.1.2}]}\n",
+		"t:6:5: balancers.services.a.pool: none; mode full-nat needs the name of one of "
+		"balancers.pools\n"
+		"t:7:5: balancers.services.b.pool: there is no `out` in balancers.pools\n"},
+	{"addresses that somebody has",
+		PORTS "balancers:\n" WEB "}\n"
+		      "  pools:\n"
+		      "    a: {addresses: [198.18.0.254, 198.18.0.100, 198.18.1.1, 224.0.0.1]}\n"
+		      "    b: {addresses: [198.18.0.255, 198.18.0.110]}\n"
+		      "    c: {addresses: [198.18.0.110]}\n"
+		      "    d: {addresses: []}\n"
+		      "  masquerades:\n"
+		      "    e: {inside: 198.18.0.0/24, out: wan, address: 198.18.0.110}\n",
+		"t:8:21: balancers.pools.a.addresses: 198.18.0.254 is an address of millrace "
+		"itself; one that nobody has is needed\n"
+		"t:8:35: balancers.pools.a.addresses: 198.18.0.100 is the address of service a\n"
+		"t:8:49: balancers.pools.a.addresses: 198.18.1.1 is a backend's; one that nobody "
+		"has is needed\n"
+		"t:8:61: balancers.pools.a.addresses: 224.0.0.1 is no address that a host may "
+		"have; one that nobody has is needed\n"
+		"t:9:21: balancers.pools.b.addresses: 198.18.0.255 is its network's first or "
+		"broadcast address; one that nobody has is needed\n"
+		"t:10:21: balancers.pools.c.addresses: 198.18.0.110 is in "
+		"balancers.pools.b.addresses, too\n"
+		"t:11:5: balancers.pools.d.addresses: none; at least one is needed\n"
+		"t:13:5: balancers.masquerades.e.address: 198.18.0.110 is in "
+		"balancers.pools.b.addresses, too\n"},
+	{"masquerades of who does not route, or maps nothing",
+		"system: {pipeline: host, limits: {flows: 0}}\n" PORTS "balancers:\n"
+		"  masquerades:\n"
+		"    a: {inside: 198.18.0.0/24, out: wan}\n",
+		"t:7:5: balancers.masquerades: system.limits.flows is 0: nothing is mapped; with "
+		"masquerades it has to be more\n"
+		"t:7:5: balancers.masquerades.a: a router's; system.pipeline is host\n"},
+	{"masquerades",
+		PORTS "balancers:\n"
+		      "  masquerades:\n"
+		      "    a: {inside: 198.18.0.0/24, out: wan}\n"
+		      "    b: {inside: 10.0.0.0/8, out: wan, ports: 32767-40000}\n"
+		      "    c: {inside: 10.0.0.0/8, out: nowhere}\n"
+		      "    d: {inside: 10.0.0.0/8, out: lan, ports: 1024-2000}\n",
+		"t:7:5: balancers.masquerades.b.out: balancers.masquerades.a.out has ports of that "
+		"interface's address, too\n"
+		"t:8:5: balancers.masquerades.c.out: there is no port or VLAN `nowhere`\n"},
+};
+
+static void test_nat(void **state)
+{
+	(void)state;
+	run(nat, sizeof(nat) / sizeof(nat[0]), NULL);
 }
 
 static void test_balancers(void **state)
@@ -582,6 +650,7 @@ int main(void)
 		cmocka_unit_test(test_references),
 		cmocka_unit_test(test_balancers),
 		cmocka_unit_test(test_modes),
+		cmocka_unit_test(test_nat),
 		cmocka_unit_test(test_halves),
 		cmocka_unit_test(test_changes),
 	};

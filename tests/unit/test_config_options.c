@@ -158,6 +158,9 @@ static void test_reference(void **state)
 		fail_msg("%s", conf_errors(&e));
 	diff = conf_diff(plain, c);
 	assert_string_equal(diff,
+		"+ balancers.masquerades.home.inside: 198.18.1.0/24\n"
+		"+ balancers.masquerades.home.out: lan\n"
+		"+ balancers.pools.inner.addresses: [198.18.0.110]\n"
 		"+ balancers.services.shop.acl[198.18.0.0/24]: {}\n"
 		"+ balancers.services.shop.address: 198.18.0.100\n"
 		"+ balancers.services.shop.backends[198.18.1.1]: {}\n"

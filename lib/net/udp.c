@@ -2,8 +2,8 @@
 /*
  * stage_udp and its table of services (RFC 768, RFC 1122 4.1, RFC 862, RFC 863).
  *
- * udp -> out | error | answer | datagram | punt | consumed | drop. The table is one sorted array,
- * searched by port and address; control builds a new one for each change.
+ * udp -> out | error | answer | sync | datagram | punt | consumed | drop. The table is one sorted
+ * array, searched by port and address; control builds a new one for each change.
  */
 #include "net/udp.h"
 
@@ -177,6 +177,7 @@ static void udp_in(struct worker *w, struct rte_mbuf *m)
 	uint32_t head_len = ETH_HDR_LEN + ip4_hdr_len(pkt_ip4(m)) + UDP_HDR_LEN;
 	struct rte_mbuf *head;
 	uint32_t number;
+	uint64_t to;
 
 	if (rte_pktmbuf_pkt_len(m) < head_len) {
 		drop(w, m, DROP_UDP_BAD);
@@ -191,7 +192,8 @@ static void udp_in(struct worker *w, struct rte_mbuf *m)
 		drop(w, head, DROP_UDP_BAD);
 		return;
 	}
-	switch (udp_service(w->net, ip4_hdr_dst(pkt_ip4(head)), udp_hdr_dport(pkt_l4(head)))) {
+	to = udp_sync_end(ip4_hdr_dst(pkt_ip4(head)), udp_hdr_dport(pkt_l4(head)));
+	switch (udp_service(w->net, (uint32_t)to, (uint16_t)(to >> 32))) {
 	case UDP_ECHO:
 		echo(w, head);
 		return;
@@ -203,6 +205,8 @@ static void udp_in(struct worker *w, struct rte_mbuf *m)
 	number = expect_of(w, head);
 	if (number != EXPECT_NONE)
 		lane_put(&w->answer, head, number);
+	else if (unlikely(to == atomic_load_explicit(&w->net->sync_end, memory_order_relaxed)))
+		lane_put(&w->sync, head, 0);
 	else if (w->sockets != NULL)
 		lane_put(&w->dgram, head, 0);
 	else if (punt_wants(w, head))

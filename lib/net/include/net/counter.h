@@ -116,6 +116,15 @@
 	X(checks, "questions to balanced backends how they are") \
 	X(checks_failed, "of them, those that found one not well") \
 	X(checks_skipped, "of them, those that came to nothing for want of memory or a port") \
+	X(hellos_said, "hellos to the other instance of a balancer") \
+	X(hellos_heard, "hellos from it") \
+	X(flows_told, "flows told to it, each as often as it was told") \
+	X(flows_untold, "changes of flows not told at once: balancers.sync.rate") \
+	X(flows_taken, "flows that it told, and that would go on here") \
+	X(flows_ended, "flows of its that have ended") \
+	X(flows_kept, "flows that it told, but that are better known here, or over") \
+	X(flows_unknown, "flows that it told, whose service or backend is not here") \
+	X(flows_no_room, "flows that it told, and that the table had no room for") \
 	X(mss_clamped, "TCP MSS options lowered") \
 	X(parked, "packets that waited for a neighbour") \
 	X(unparked, "packets released by a neighbour's answer") \

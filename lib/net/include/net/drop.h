@@ -63,6 +63,10 @@
 	X(LB_NO_PORT, "no port is free at the addresses of the pool or masquerade") \
 	X(LB_NO_FLOW, "of no flow that is balanced or has a port of ours, and it begins none") \
 	X(LB_NOT_MAPPED, "a protocol or message that cannot be masqueraded") \
+	X(SYNC_PEER, "flows told by another than balancers.sync.peer") \
+	X(SYNC_BAD, "flows told in a form, or of a version, that is not ours") \
+	X(SYNC_KEY, "flows told without the right balancers.sync.key") \
+	X(SYNC_OLD, "flows told before, or in a session that is over or has not begun") \
 	X(TTL_EXCEEDED, "TTL ran out") \
 	X(FRAG_NEEDED, "larger than the next link's MTU with don't-fragment set") \
 	X(AGAIN_FULL, "the ring of packets that take another pass was full") \

@@ -23,13 +23,14 @@
 #define TCP_BUDGET	128 /* segments that tcp_output() makes */
 #define SOCKETS_BUDGET	64  /* datagrams of local programs, and what else they ask for */
 #define CHECKS_BUDGET	32  /* questions to balanced backends */
+#define SYNC_BUDGET	16  /* datagrams that tell another instance of flows */
 #define PUNT_BUDGET	64  /* frames from the kernel: for tx lanes alone, which are flushed */
-#define PROXY_BUDGET	48  /* packets that a SYN proxy makes beyond those that it takes */
+#define PROXY_BUDGET	32  /* packets that a SYN proxy makes beyond those that it takes */
 #define LANE_SIZE	512
 
 static_assert(RX_BUDGET + HANDOVER_BUDGET + AGAIN_BUDGET + UNPARK_BUDGET + TIMER_BUDGET +
 			      REDIRECT_BUDGET + TCP_BUDGET + SOCKETS_BUDGET + CHECKS_BUDGET +
-			      PROXY_BUDGET <=
+			      SYNC_BUDGET + PROXY_BUDGET <=
 		      LANE_SIZE,
 	"what all sources bring in one pass must fit a lane");
 

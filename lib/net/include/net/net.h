@@ -89,8 +89,9 @@ struct net {
 	_Atomic bool whole_again; /* control: w, workers: r; reassembled: back to fib(in) */
 
 	/* read on the slow path */
-	struct udp_table *_Atomic udp;		/* services by port; control: w, workers: r */
-	struct rarp_table *_Atomic rarp;	/* control: w, workers: r */
+	_Atomic uint64_t sync_end;	 /* udp_sync_end(); control: w, workers: r; 0: none */
+	struct udp_table *_Atomic udp;	 /* services by port; control: w, workers: r */
+	struct rarp_table *_Atomic rarp; /* control: w, workers: r */
 	struct service_table *_Atomic services; /* TCP's; control: w, workers: r */
 	struct service_table *services_next;	/* control's: built, not published; then old */
 	struct service_table *services_old;	/* control's: workers may still refer to files */

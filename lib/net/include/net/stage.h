@@ -35,7 +35,7 @@ stage_fn stage_reassemble;  /* reasm -> steer | again | error (timed out) | drop
 stage_fn stage_steer;	    /* steer -> icmp | udp | tcp | punt | error | hand-over */
 /* icmp -> out | answer | tcp, datagram, quoted (errors) | punt | consumed | drop */
 stage_fn stage_icmp;
-stage_fn stage_udp;	    /* udp -> out | error | answer | datagram | punt | consumed | drop */
+stage_fn stage_udp; /* udp -> out | error | answer | sync | datagram | punt | consumed | drop */
 stage_fn stage_tcp_reset;   /* tcp -> out | punt | drop: without a host every port is closed */
 stage_fn stage_punt;	    /* punt -> the ring to the kernel | drop */
 stage_fn stage_error;	    /* error -> out; the packet that caused it is dropped */

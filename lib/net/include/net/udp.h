@@ -37,6 +37,15 @@ void udp_retire(struct net *net);
 /* The workers are gone. */
 void udp_free(struct net *net);
 
+/*
+ * The one end (host order) whose datagrams go to the lane `sync`, for net->sync_end; a service on
+ * it comes first.
+ */
+static inline uint64_t udp_sync_end(uint32_t addr, uint16_t port)
+{
+	return (uint64_t)port << 32 | addr;
+}
+
 /* The kind of the service that takes addr:port (host order), or -1. Worker. */
 int udp_service(const struct net *net, uint32_t addr, uint16_t port);
 

@@ -66,6 +66,7 @@ struct udp_table;
 	X(udp, "UDP for this host") \
 	X(checks, "answers of balanced backends that were asked how they are") \
 	X(datagram, "UDP for sockets of local programs") \
+	X(sync, "flows that another instance tells") \
 	X(tcp, "TCP for this host") \
 	X(punt, "packets for the kernel") \
 	X(tcp_output, "TCP segments made") \
@@ -188,6 +189,7 @@ struct worker {
 	struct lane udp;     /* unused */
 	struct lane answer;  /* number under which it is expected (net/expect.h) */
 	struct lane dgram;   /* unused */
+	struct lane sync;    /* unused */
 	struct lane tcp;     /* unused */
 	struct lane punt;    /* unused */
 	struct lane error;   /* net_error(): cause and value */

@@ -100,6 +100,8 @@ static const struct option service[] = {
 			{"least-connections", LB_LEAST_CONNECTIONS},
 			{"source-hash", LB_SOURCE_HASH}),
 		.help = "Who gets a new flow."},
+	{"takeover", BOOLEAN, AT(struct lb_service_conf, takeover), "false",
+		.help = "ARP is answered for it only while the kernel has it, from keepalived."},
 	{"flow_table", BOOLEAN, AT(struct lb_service_conf, keep), "true",
 		.help = "Flows are remembered; false: the hash alone, where replies do not pass."},
 	{"table", NUMBER, AT(struct lb_service_conf, table_size), "65537", 2, MAGLEV_SIZE_MAX,
@@ -199,6 +201,21 @@ static const struct option timeouts[] = {
 };
 static const struct section timeouts_section = {SECTION(timeouts)};
 
+static const struct option sync_options[] = {
+	{"address", ADDRESS, AT(struct conf, balancers.sync.addr), "0.0.0.0",
+		.help = "One of a port's, that the other instance sends to; 0.0.0.0: no such "
+			"instance."},
+	{"peer", ADDRESS, AT(struct conf, balancers.sync.peer), "0.0.0.0",
+		.help = "The other instance's."},
+	{"port", NUMBER, AT(struct conf, balancers.sync.port), "7780", 1, UINT16_MAX,
+		.help = "Of UDP, on both sides."},
+	{"key", TEXT, AT(struct conf, balancers.sync.key), "",
+		.help = "A text that these two alone have: what is told without it is dropped."},
+	{"rate", NUMBER, AT(struct conf, balancers.sync.rate), "100000", 1, 10000000,
+		.unit = "flows a second", .help = "That are told, by each worker."},
+};
+static const struct section sync_section = {SECTION(sync_options)};
+
 static const struct option balancers[] = {
 	{"services", NAMED, AT(struct conf, balancers.services), .max = 16384,
 		.of = &service_section, COUNT(struct conf, balancers.n_services),
@@ -212,6 +229,8 @@ static const struct option balancers[] = {
 	{"seed", TEXT, AT(struct conf, balancers.seed), "",
 		.help = "Of the hash that chooses backends: secret, and one at all instances "
 			"behind a router."},
+	{"sync", MAP, .of = &sync_section,
+		.help = "Flows told to another instance, so that they go on there."},
 	{"timeouts", MAP, .of = &timeouts_section, .help = "After which flows are over."},
 };
 const struct section conf_balancers_section = {SECTION(balancers)};

@@ -99,6 +99,35 @@ static struct conf_pos either(const struct conf *c, const char *path, const char
 	return at.line ? at : near(c, other);
 }
 
+/* Two instances of a balancer speak to each other from an address of a port. */
+static void check_sync(const struct conf *c, const struct addresses *a, struct errs *e)
+{
+	const struct lb_sync_conf *s = &c->balancers.sync;
+	char text[IP4_ADDR_TEXT];
+
+	if (s->addr == 0 && s->peer == 0)
+		return;
+	if (!addresses_own(a, s->addr))
+		errs_add(e, near(c, "balancers.sync.address"), "balancers.sync.address",
+			"%s is not an address of millrace; one of a port's is needed",
+			ip4_addr_text(s->addr, text));
+	if (addresses_own(a, s->peer) || ip4_src_is_martian(s->peer))
+		errs_add(e, near(c, "balancers.sync.peer"), "balancers.sync.peer",
+			"%s is not the address of another host", ip4_addr_text(s->peer, text));
+	if (s->key[0] == '\0')
+		errs_add(e, near(c, "balancers.sync.key"), "balancers.sync.key",
+			"missing; a text that the two instances alone have");
+	if (c->system.pipeline == PIPELINE_HOST)
+		errs_add(e, near(c, "balancers.sync"), "balancers.sync",
+			"a router's; system.pipeline is host");
+	for (uint32_t i = 0; i < c->services.n; i++)
+		if (c->services.list[i].kind <= SERVICE_UDP_DISCARD &&
+			c->services.list[i].port == s->port &&
+			(c->services.list[i].addr == 0 || c->services.list[i].addr == s->addr))
+			errs_add(e, near(c, "balancers.sync.port"), "balancers.sync.port",
+				"service %s has this port", c->services.list[i].name);
+}
+
 static void check_socket(const struct conf *c, struct errs *e)
 {
 	if (c->system.control_socket[0] != '/')
@@ -241,6 +270,8 @@ static void check_references(const struct conf *c, const struct sound *s, struct
 			check_balancers(c, &a, e);
 		if (s->balancers)
 			check_nat(c, &a, e);
+		if (s->system && s->balancers && s->services)
+			check_sync(c, &a, e);
 	} else {
 		errs_add(e, (struct conf_pos){0}, "file", "no memory to check it");
 	}

@@ -29,6 +29,7 @@ static __rte_always_inline uint32_t pass(struct worker *w, const bool timed)
 		service_sync(w);
 		if (w->lb != NULL) {
 			lb_time(w);
+			lb_sync_time(w);
 			checks_run(w);
 		}
 	}
@@ -64,6 +65,7 @@ static __rte_always_inline uint32_t pass(struct worker *w, const bool timed)
 	stage(w, STAGE_udp, &w->udp, stage_udp, timed);
 	stage(w, STAGE_checks, &w->answer, stage_checks, timed);
 	stage(w, STAGE_datagram, &w->dgram, stage_datagram, timed);
+	stage(w, STAGE_sync, &w->sync, stage_sync, timed);
 	stage(w, STAGE_tcp, &w->tcp, stage_tcp, timed);
 	stage(w, STAGE_punt, &w->punt, stage_punt, timed);
 

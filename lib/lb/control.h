@@ -32,6 +32,7 @@ struct lb_plan {
 	struct lb_member *members;
 	uint32_t n_members;
 	struct lb_match *match; /* built, not published yet */
+	struct lb_sync *sync;	/* the same; NULL: off */
 	uint16_t *new_vip;	/* indexes taken for it */
 	uint32_t n_new_vips;
 	uint32_t services_from, backends_from; /* while it is built: lower slots are taken */
@@ -51,6 +52,7 @@ struct lb_leaving {
 };
 
 struct lb_control {
+	uint64_t peer;	      /* sync's, as the log has it */
 	struct lb_plan *plan; /* in force; NULL before the first */
 	struct lb_plan *next; /* built */
 	struct lb_plan *old;  /* published over, not retired */
@@ -169,6 +171,14 @@ void lb_limit_share(uint32_t limit, uint32_t n, uint32_t turn, const uint32_t *h
 /* The same for all services and backends of a plan. */
 void lb_limit_deal(struct net *net, const struct lb_plan *p);
 void lb_limit_check(const struct lb_service_conf *s, struct errs *e);
+
+/* --- sync_conf.c --- */
+
+/* p->sync, by its slots. -ENOMEM. */
+int lb_sync_new(struct lb_plan *p);
+void lb_sync_publish(struct net *net, struct lb_plan *p);
+/* Says in the log who has come and gone. */
+void lb_sync_tick(struct net *net);
 
 /* --- pick.c --- */
 

@@ -91,6 +91,7 @@ static inline uint32_t cost(const struct flow *f, uint16_t now)
 		[FLOW_CLOSED] = CLOSED,
 		[FLOW_NEW] = HALF_OPEN,
 		[FLOW_CLOSING] = CLOSING,
+		[FLOW_TAKEN] = PRICELESS,
 		[FLOW_ESTABLISHED] = PRICELESS};
 	uint32_t price = prices[f->state];
 	uint32_t left = (uint16_t)(f->ends - now);

@@ -18,6 +18,7 @@ enum {			   /* marks of a flow */
 	/* what the next connection of the same ends begins without */
 	LB_OF_CONNECTION =
 		LB_REPLIED | LB_CLIENT_FIN | LB_BACKEND_FIN | LB_CLIENT_ALIVE | LB_BACKEND_ALIVE,
+	LB_TOLD = 128, /* another instance thinks that it lives */
 };
 
 /* A packet of TCP or UDP, with its ports at hand. */
@@ -227,6 +228,14 @@ void lb_pool_reply(struct worker *w, struct rte_mbuf *m, uint16_t nat, const str
 
 /* What a masquerade changes: true, and m has gone. */
 bool lb_masquerade(struct worker *w, const struct lb_match *match, struct rte_mbuf *m);
+
+/* --- another instance (sync.c) --- */
+
+int lb_sync_attach(struct worker *w); /* -ENOMEM */
+void lb_sync_detach(struct worker *w);
+
+/* The flow's state has changed. */
+void lb_sync_note(struct worker *w, const struct flow *f);
 
 /* --- new flows (start.c) --- */
 

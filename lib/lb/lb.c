@@ -8,6 +8,7 @@
 #include "base/log.h"
 #include "base/numa.h"
 #include "control.h"
+#include "inner.h"
 #include "synproxy.h"
 
 #include <rte_malloc.h>
@@ -69,7 +70,7 @@ static int worker_attach(struct worker *w, const struct lb_conf *c, const uint64
 		b->turn[i] = w->id; /* workers do not all begin with the same backend */
 	b->sweep_left = flow_buckets(b->flows);
 	b->crowd = c->max_flows - c->max_flows / CROWD_SHARE;
-	return 0;
+	return lb_sync_attach(w);
 }
 
 /* --- start and end --- */
@@ -122,6 +123,8 @@ int lb_attach(struct net *net, const struct lb_conf *c)
 	memset(lb->vservice, 0, lb->n_vservices * sizeof(*lb->vservice));
 	memset(lb->backend, 0, lb->n_backends * sizeof(*lb->backend));
 	lb->cookie_key = siphash_new_key();
+	lb->nonces = siphash_new_key();
+	lb->session = siphash_new_key().word[0] | 1; /* 0 is none */
 	rc = control_new(lb, c);
 	for (uint16_t i = 0; rc == 0 && i < net->n_workers; i++)
 		rc = worker_attach(net->worker[i], c, secret);
@@ -162,6 +165,8 @@ void lb_detach(struct net *net)
 		return;
 	lb_nat_detach(net);
 	for (uint16_t i = 0; i < net->n_workers; i++) {
+		if (net->worker[i]->lb != NULL)
+			lb_sync_detach(net->worker[i]);
 		worker_free_lb(net->worker[i]->lb);
 		net->worker[i]->lb = NULL;
 	}
@@ -171,6 +176,7 @@ void lb_detach(struct net *net)
 	}
 	control_free(lb);
 	lb_match_free(atomic_load(&lb->match));
+	free(atomic_load(&lb->sync));
 	free(lb->vservice);
 	free(lb->backend);
 	free(lb);
@@ -225,6 +231,7 @@ void lb_set_idle(struct lb_vservice *v, const struct lb_timeouts_conf *t)
 	uint32_t ms[FLOW_STATES] = {
 		[FLOW_CLOSED] = tcp ? t->tcp_closed_ms : t->udp_ms,
 		[FLOW_NEW] = tcp ? t->tcp_half_open_ms : t->udp_one_way_ms,
+		[FLOW_TAKEN] = tcp ? t->tcp_established_ms : t->udp_ms,
 		[FLOW_CLOSING] = tcp ? t->tcp_closing_ms : t->udp_ms,
 		[FLOW_ESTABLISHED] = tcp ? t->tcp_established_ms : t->udp_ms,
 	};
@@ -349,6 +356,7 @@ void lb_publish(struct net *net, ticks now)
 	match = atomic_exchange_explicit(&lb->match, c->next->match, memory_order_acq_rel);
 	c->next->match = NULL;
 	epoch_defer(net->epoch, lb_match_free, match);
+	lb_sync_publish(net, c->next);
 	route_vips(net, c->next, now);
 	c->old = c->plan;
 	c->plan = c->next;
@@ -463,6 +471,7 @@ void lb_tick(struct net *net, ticks now)
 
 	if (c == NULL)
 		return;
+	lb_sync_tick(net);
 	c->ticks++;
 	if (c->plan != NULL)
 		lb_limit_deal(net, c->plan);

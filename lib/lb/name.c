@@ -71,6 +71,7 @@ const char *lb_flow_state_name(enum flow_state state)
 		[FLOW_CLOSED] = "CLOSED",
 		[FLOW_NEW] = "NEW",
 		[FLOW_CLOSING] = "CLOSING",
+		[FLOW_TAKEN] = "TAKEN",
 		[FLOW_ESTABLISHED] = "ESTABLISHED"};
 
 	return names[state];

@@ -242,6 +242,8 @@ int lb_plan_new(struct net *net, const struct lb_conf *c, struct lb_plan **plan)
 		rc = lb_nat_plan(net, p);
 	if (rc == 0)
 		rc = lb_match_new(net, p);
+	if (rc == 0)
+		rc = lb_sync_new(p);
 	if (rc < 0 && p != NULL) {
 		lb_plan_free(net, p, control->plan);
 		p = NULL;
@@ -306,6 +308,7 @@ void lb_plan_end(struct lb_plan *p)
 	free(p->members);
 	free(p->new_vip);
 	lb_match_free(p->match);
+	free(p->sync);
 	free(p);
 }
 

@@ -197,7 +197,7 @@ static bool goes_on(struct worker *w, struct flow *f, uint8_t proto, uint8_t fla
 {
 	const struct lb_backend *b = &w->net->lb->backend[f->backend];
 	bool answered = f->state == FLOW_NEW && (f->marks & LB_REPLIED) != 0;
-	bool begins = f->state != FLOW_ESTABLISHED && !answered; /* a SYN may come again behind */
+	bool begins = f->state < FLOW_TAKEN && !answered; /* a SYN may come again behind */
 
 	begins &= proto == IP4_PROTO_UDP || (flags & TCP_SYN) != 0;
 	begins |= proto == IP4_PROTO_UDP && b->state == LB_BACKEND_DOWN;

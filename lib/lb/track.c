@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /* track: what a flow's packets say of its state, and when flows end. */
-#include "inner.h"
+#include "sync_inner.h"
 #include "synproxy.h"
 
 static struct lb_count *count_of(struct worker *w, const struct flow *f)
@@ -15,7 +15,11 @@ static void set_state(struct worker *w, struct flow *f, enum flow_state state)
 
 	count_of(w, f)->flows += (uint64_t)more;
 	w->lb->service[f->service].flows += (uint64_t)more;
+	if (state == f->state)
+		return;
 	f->state = (uint8_t)state;
+	if (w->lb->sync->telling != 0 && state != FLOW_NEW)
+		lb_sync_note(w, f);
 }
 
 static bool has(const struct flow *f, uint8_t marks)
@@ -101,7 +105,10 @@ static void track_one_way(struct worker *w, struct flow *f, uint8_t flags)
 void lb_track_odd(struct worker *w, struct flow *f, uint8_t flags, bool from_client)
 {
 	const struct lb_vservice *s = &w->net->lb->vservice[f->service];
+	bool closing = (f->marks & (LB_CLIENT_FIN | LB_BACKEND_FIN)) != 0;
 
+	if (f->state == FLOW_TAKEN) /* from now on it is ours */
+		set_state(w, f, closing ? FLOW_CLOSING : FLOW_ESTABLISHED);
 	if (!lb_replies_pass(s->mode)) {
 		track_one_way(w, f, flags);
 		return;

@@ -385,6 +385,24 @@ static const struct check_case balancers[] = {
 						 "    a: {address: 198.18.0.100, port: 80, "
 						 "backends: [{address: 11.0.0.1}]}\n",
 		""},
+	{"flows told to nobody", PORTS "balancers: {sync: {address: 198.18.0.254}}\n",
+		"t:4:19: balancers.sync.peer: 0.0.0.0 is not the address of another host\n"
+		"t:4:19: balancers.sync.key: missing; a text that the two instances alone have\n"},
+	{"flows told from and to wrong addresses",
+		PORTS "balancers: {sync: {address: 198.18.0.7, peer: 198.18.1.254, key: k}}\n",
+		"t:4:29: balancers.sync.address: 198.18.0.7 is not an address of millrace; one of "
+		"a port's is needed\n"
+		"t:4:47: balancers.sync.peer: 198.18.1.254 is not the address of another host\n"},
+	{"flows told at a service's port",
+		PORTS "balancers:\n"
+		      "  sync: {address: 198.18.0.254, peer: 198.18.0.253, key: k, port: 7}\n"
+		      "services: {e: {kind: udp-echo, listen: 0.0.0.0:7}}\n",
+		"t:5:67: balancers.sync.port: service e has this port\n"},
+	{"flows told to another",
+		PORTS "balancers:\n"
+		      "  sync: {address: 198.18.0.254, peer: 198.18.0.253, key: k}\n"
+		      "services: {e: {kind: tcp-echo, listen: 0.0.0.0:7780}}\n",
+		""},
 };
 
 static const struct check_case changes[] = {

@@ -36,6 +36,7 @@ enum flow_state {
 	FLOW_CLOSED,	  /* reset, or both ends have finished */
 	FLOW_NEW,	  /* a SYN, or datagrams of one direction only */
 	FLOW_CLOSING,	  /* one end has finished */
+	FLOW_TAKEN,	  /* lives at another instance; no packet of it has come here */
 	FLOW_ESTABLISHED, /* both directions have been seen */
 	FLOW_STATES
 };

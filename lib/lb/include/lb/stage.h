@@ -34,6 +34,7 @@ struct lb_gate {
 };
 
 struct lb_ports;
+struct sync_end;
 
 struct lb_worker {
 	struct flow_table *flows;
@@ -54,7 +55,8 @@ struct lb_worker {
 	struct lb_view *view;	 /* worker: w before w->view_seq, control: r after */
 	/* by index of an address: its ports; control sets the pointers while nobody is led there */
 	struct lb_ports *ports[LB_POOL_MAX][LB_NAT_PROTOS];
-	uint32_t nat_turn; /* whose turn it is of a pool's addresses */
+	uint32_t nat_turn;     /* whose turn it is of a pool's addresses */
+	struct sync_end *sync; /* of flows told to another instance, and taken from it */
 };
 
 /* Flows as control asked for them (COMMAND_FLOWS). */
@@ -72,6 +74,9 @@ void lb_answer(struct worker *w);
 
 /* Flows that are over end; the time. Worker, in timed passes. */
 void lb_time(struct worker *w);
+
+/* What another instance is to know of this worker's flows (lb/sync.h) -> out. In timed passes. */
+void lb_sync_time(struct worker *w);
 
 /* Whether stage_replies has anything to look for. */
 static inline bool lb_looks_behind(const struct worker *w)
@@ -91,5 +96,7 @@ stage_fn stage_balance;
  * about what services or backends in tunnels were sent: to whom they concern.
  */
 stage_fn stage_quoted;
+/* sync -> consumed | hand-over | drop: what another instance tells of its flows */
+stage_fn stage_sync;
 
 #endif

@@ -187,6 +187,7 @@ static inline uint32_t lb_binding_hash(be32 addr, be16 port, uint8_t proto)
 }
 
 struct lb_control;
+struct lb_sync;
 
 /* All that balancing workers share. One of a process: net->lb. */
 struct lb {
@@ -200,6 +201,12 @@ struct lb {
 	uint64_t seed[2];    /* of Maglev's hash; control: w, workers: r: an apply may change it */
 	struct siphash_key cookie_key; /* of the SYN proxy; not known outside */
 	struct lb_control *control;
+	/* flows told to another instance, and taken from it (lb/sync.h) */
+	struct lb_sync *_Atomic sync; /* control: w, workers: r; NULL: off */
+	uint64_t session;	      /* ours, since the start */
+	struct siphash_key nonces;    /* what hellos say is made with it */
+	_Atomic uint64_t peer;	  /* worker of slot 0: w, others: r; session heard of, 0: none */
+	_Atomic uint32_t telling; /* the same: how often one began to listen; 0: none does */
 };
 
 #endif

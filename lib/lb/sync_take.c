@@ -1,0 +1,209 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * stage_sync: what the other instance tells.
+ *
+ * sync -> consumed | hand-over | drop. A datagram goes to the worker of its slot first, which looks
+ * at it: whoever forges some costs us a look at 24 bytes unless he knows the session, and a hash of
+ * the whole if he does. A flow that is told is taken if its service and backend are here, and
+ * nobody here has seen it since.
+ */
+#include "sync_inner.h"
+
+static uint32_t place_of(be32 addr, be16 port, uint16_t service)
+{
+	return (addr ^ (uint32_t)port * 0x85ebca6bu ^ service * 0xc2b2ae35u) * 0x9e3779b1u >> 7;
+}
+
+static uint16_t backend_at(const struct lb_sync *s, uint16_t service, be32 addr, be16 port)
+{
+	for (uint32_t i = place_of(addr, port, service);; i++) {
+		const struct sync_place *p = &s->place[i & s->mask];
+
+		if (p->backend == LB_NOBODY ||
+			(p->addr == addr && p->port == port && p->service == service))
+			return p->backend;
+	}
+}
+
+void lb_sync_put(struct lb_sync *s, uint16_t service, be32 addr, be16 port, uint16_t backend)
+{
+	uint32_t i = place_of(addr, port, service);
+
+	while (s->place[i & s->mask].backend != LB_NOBODY)
+		i++;
+	s->place[i & s->mask] = (struct sync_place){addr, port, service, backend};
+}
+
+/* The slots of a record's service and backend here; false: we have no such ones. */
+static bool find_slots(const struct lb *lb, const struct net *net, const struct lb_sync *s,
+	const struct sync_record *r, uint16_t *service, uint16_t *backend)
+{
+	const struct lb_match *match = atomic_load_explicit(&lb->match, memory_order_acquire);
+	fib_entry e = fib4_lookup(net->fib, from_be32(r->service));
+	uint32_t index = fib_entry_index(e) & ~FIB_SERVICE_ARP;
+	uint8_t state;
+
+	if (fib_entry_kind(e) != FIB_SERVICE || index >= match->n_vips ||
+		match->vip[index].addr != r->service)
+		return false;
+	*service = lb_service_of(match, &match->vip[index], r->proto, r->service_port);
+	if (*service == LB_NOBODY || !lb->vservice[*service].keep ||
+		lb->vservice[*service].mode == LB_FULL_NAT)
+		return false;
+	*backend = backend_at(s, *service, r->backend, r->backend_port);
+	if (*backend == LB_NOBODY && r->backend_port == r->service_port)
+		*backend = backend_at(s, *service, r->backend, 0);
+	if (*backend == LB_NOBODY)
+		return false;
+	state = lb->backend[*backend].state;
+	return state != LB_BACKEND_FREE && state != LB_BACKEND_ENDED;
+}
+
+/* Seconds since its last packet. */
+static int age_of(const struct worker *w, const struct flow *f)
+{
+	int idle = w->net->lb->vservice[f->service].idle[f->state];
+	int left = (int16_t)(f->ends - w->lb->seconds);
+
+	return idle > left ? idle - left : 0;
+}
+
+/*
+ * Whether the other side knows a flow better that is here, too. It was taken from there, and no
+ * packet of it has come here; or packets have, but not for longer, and seconds are not exact.
+ */
+static bool is_newer(const struct worker *w, const struct flow *f, const struct sync_record *r)
+{
+	return f->state == FLOW_TAKEN ? age_of(w, f) >= r->age : age_of(w, f) > r->age + 1;
+}
+
+/* In the books of its backend, too, if it was not, or was another's. */
+static void set(struct worker *w, struct flow *f, uint16_t backend, const struct sync_record *r)
+{
+	const struct lb_vservice *v = &w->net->lb->vservice[f->service];
+
+	if (r->state == SYNC_CLOSED) {
+		f->marks = LB_REPLIED | LB_CLIENT_FIN | LB_BACKEND_FIN;
+		f->state = FLOW_CLOSED;
+		flow_touch(f, w->lb->seconds, v->idle[FLOW_CLOSED]);
+		return;
+	}
+	w->lb->backend[backend].flows++;
+	w->lb->service[f->service].flows++;
+	f->backend = backend;
+	f->state = FLOW_TAKEN;
+	f->marks = (uint8_t)(LB_REPLIED | LB_TOLD |
+			     ((r->marks & SYNC_CLIENT_FIN) != 0 ? LB_CLIENT_FIN : 0) |
+			     ((r->marks & SYNC_BACKEND_FIN) != 0 ? LB_BACKEND_FIN : 0));
+	flow_touch(f, w->lb->seconds, (uint16_t)(v->idle[FLOW_TAKEN] - r->age));
+}
+
+/* What became of a record of the slot. */
+static enum counter take(
+	struct worker *w, const struct lb_sync *s, uint32_t slot, const struct sync_record *r)
+{
+	const struct lb *lb = w->net->lb;
+	struct flow_key key = {
+		.addr = r->client, .port = r->client_port, .service_port = r->service_port};
+	struct flow gone, *f;
+	uint16_t backend;
+	uint32_t hash;
+
+	if (!find_slots(lb, w->net, s, r, &key.service, &backend) ||
+		sync_slot(r->client, r->service, r->client_port, r->service_port) != slot)
+		return COUNT_flows_unknown;
+	hash = flow_hash(w->lb->flows, &key);
+	f = flow_find(w->lb->flows, hash, &key, w->lb->seconds);
+	if ((f == NULL && r->state == SYNC_CLOSED) || (f != NULL && !is_newer(w, f, r)))
+		return COUNT_flows_kept;
+	if (r->state != SYNC_CLOSED && r->age >= lb->vservice[key.service].idle[FLOW_TAKEN])
+		return COUNT_flows_kept;
+	if (f != NULL) {
+		lb_flow_gone(w, f);
+	} else {
+		f = flow_add(w->lb->flows, hash, &key, w->lb->seconds, &gone);
+		lb_flow_gone(w, &gone);
+	}
+	if (f == NULL)
+		return COUNT_flows_no_room;
+	set(w, f, backend, r);
+	return r->state == SYNC_CLOSED ? COUNT_flows_ended : COUNT_flows_taken;
+}
+
+/* Numbers begin anew with a session. */
+static struct sync_window *window_of(struct worker *w, uint64_t session, uint32_t slot)
+{
+	struct sync_end *e = w->lb->sync;
+
+	if (e->heard != session) {
+		memset(e->window, 0, sizeof(e->window));
+		e->heard = session;
+	}
+	return &e->window[slot];
+}
+
+/* A datagram of n bytes at p on the worker of its slot. DROP_MAX: it was read. */
+static enum drop_reason read_all(struct worker *w, const struct lb_sync *s,
+	const struct sync_head *h, const uint8_t *p, size_t n)
+{
+	uint64_t peer = atomic_load_explicit(&w->net->lb->peer, memory_order_relaxed);
+	struct sync_hello hello;
+
+	if (h->kind == SYNC_FLOWS && (peer == 0 || h->session != peer))
+		return DROP_SYNC_OLD;
+	if (!sync_tag_ok(p, n, &s->key))
+		return DROP_SYNC_KEY;
+	if (h->kind == SYNC_HELLO) {
+		sync_read_hello(p, &hello);
+		return sync_hear(w, h, &hello);
+	}
+	if (!sync_is_new(window_of(w, h->session, h->slot), h->number))
+		return DROP_SYNC_OLD;
+	for (uint32_t i = 0; i < h->records; i++) {
+		struct sync_record r;
+
+		w->count[sync_read_record(p, h, i, &r) ? take(w, s, h->slot, &r)
+						       : COUNT_flows_unknown]++;
+	}
+	return DROP_MAX;
+}
+
+/* Takes m. */
+static void one(struct worker *w, const struct lb_sync *s, struct rte_mbuf *m)
+{
+	const struct ip4_hdr *ip = pkt_ip4(m);
+	uint32_t at = ETH_HDR_LEN + ip4_hdr_len(ip) + UDP_HDR_LEN;
+	uint16_t n = udp_hdr_data_len(pkt_l4(m)), owner;
+	uint8_t copy[SYNC_MOST]; /* for one that lies in several buffers */
+	enum drop_reason why;
+	struct sync_head h;
+	const uint8_t *p;
+
+	if (s == NULL || ip4_hdr_src(ip) != s->peer) {
+		drop(w, m, DROP_SYNC_PEER);
+		return;
+	}
+	p = n > SYNC_MOST ? NULL : rte_pktmbuf_read(m, at, n, copy);
+	if (p == NULL || !sync_read_head(p, n, &h)) {
+		drop(w, m, DROP_SYNC_BAD);
+		return;
+	}
+	owner = w->net->owner[h.slot];
+	if (owner != w->id) {
+		handover(w, owner, m);
+		return;
+	}
+	why = read_all(w, s, &h, p, n);
+	if (why != DROP_MAX)
+		drop(w, m, why);
+	else
+		consume(w, m);
+}
+
+void stage_sync(struct worker *w)
+{
+	const struct lb_sync *s = atomic_load_explicit(&w->net->lb->sync, memory_order_acquire);
+
+	for (uint32_t i = 0; i < w->sync.n; i++)
+		one(w, s, w->sync.pkt[i]);
+}

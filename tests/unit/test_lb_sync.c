@@ -1,0 +1,596 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * Two instances in one process that tell each other their flows: what goes on there, what is lost,
+ * told twice, forged, or better known. Their services have different slots, and the second has
+ * other workers.
+ */
+#include "lb_bed.h"
+#include "net/udp.h"
+#include "sync_inner.h"
+
+#define VIP FAKE_ADDR(198, 18, 0, 100) /* :80 to WAN_HOST:8080 and FAR_HOST, in turn */
+
+enum { FLOWS = 200 };
+
+static struct side {
+	struct worker *w; /* its first */
+	struct lb_bed_conf conf;
+} a, b;
+
+/* What happens between them. */
+static struct {
+	bool (*loses)(uint32_t n); /* NULL: nothing */
+	bool twice;		   /* each comes again, later */
+	uint32_t n;		   /* datagrams so far */
+} wire;
+
+/* --- two instances --- */
+
+static void configure(struct side *s, uint16_t workers, bool reversed, const char *key)
+{
+	struct lb_service_conf *web;
+
+	lb_bed_clear(&s->conf);
+	if (reversed)
+		lb_bed_backend(
+			lb_bed_service(&s->conf, "other", FAKE_ADDR(198, 18, 0, 99), 81, LB_TCP),
+			WAN_HOST, 1, 1);
+	web = lb_bed_service(&s->conf, "web", VIP, 80, LB_TCP);
+	web->scheduler = LB_ROUND_ROBIN;
+	lb_bed_backend(web, reversed ? FAR_HOST : WAN_HOST, reversed ? 80 : 8080, 1);
+	lb_bed_backend(web, reversed ? WAN_HOST : FAR_HOST, reversed ? 8080 : 80, 1);
+	s->conf.c.sync = (struct lb_sync_conf){
+		.addr = LAN_ADDR, .peer = LAN_HOST, .port = 7780, .rate = 100000};
+	snprintf(s->conf.c.sync.key, sizeof(s->conf.c.sync.key), "%s", key);
+	s->w = lb_bed_new(workers, &s->conf);
+	assert_int_equal(lb_bed_apply(s->w->net, &s->conf), 0);
+}
+
+static void begin(uint16_t workers, const char *key)
+{
+	memset(&wire, 0, sizeof(wire));
+	configure(&a, 1, false, "a key");
+	configure(&b, workers, true, key);
+}
+
+static struct worker *worker_of(const struct side *s, uint32_t i)
+{
+	return s->w->net->worker[i];
+}
+
+static uint64_t counted(const struct side *s, enum counter c)
+{
+	uint64_t n = 0;
+
+	for (uint16_t i = 0; i < s->w->net->n_workers; i++)
+		n += worker_of(s, i)->count[c];
+	return n;
+}
+
+static uint64_t dropped(const struct side *s, enum drop_reason r)
+{
+	uint64_t n = 0;
+
+	for (uint16_t i = 0; i < s->w->net->n_workers; i++)
+		n += worker_of(s, i)->books.drop[r];
+	return n;
+}
+
+static void end_side(struct side *s)
+{
+	for (uint16_t i = 0; i < s->w->net->n_workers; i++) {
+		struct worker *w = worker_of(s, i);
+
+		fake_balanced(w);
+		fake_in_lanes(w, true);
+		rte_pktmbuf_free_bulk(w->to_free, w->n_free);
+		w->n_free = 0;
+	}
+	assert_int_equal(rte_mempool_in_use_count(s->w->pool), 0);
+	lb_bed_end(s->w);
+}
+
+static void end(void)
+{
+	end_side(&a);
+	end_side(&b);
+}
+
+/* A packet for the host, from its UDP on; handed over until it is where it belongs. */
+static void arrive(struct side *s, const uint8_t *frame, uint32_t len)
+{
+	struct rte_mbuf *m = fake_packet(s->w, LAN, frame, len, 0, FAKE_EXACT);
+
+	lane_put(&s->w->udp, m, 0);
+	fake_run(s->w, &s->w->udp, stage_udp);
+	fake_run(s->w, &s->w->sync, stage_sync);
+	for (uint16_t i = 1; i < s->w->net->n_workers; i++) {
+		struct worker *w = worker_of(s, i);
+
+		if (stage_handover(w) == 0)
+			continue;
+		fake_run(w, &w->in, stage_fib_in);
+		fake_run(w, &w->local, stage_local);
+		fake_run(w, &w->steer, stage_steer);
+		fake_run(w, &w->udp, stage_udp);
+		fake_run(w, &w->sync, stage_sync);
+	}
+}
+
+/* What one has said reaches the other; it is the same host to both, so ends change places. */
+static void carry(struct side *from, struct side *to)
+{
+	static uint8_t held[2048];
+	static uint32_t held_len;
+
+	for (uint16_t i = 0; i < from->w->net->n_workers; i++) {
+		struct worker *w = worker_of(from, i);
+
+		for (uint32_t j = 0; j < w->out.n; j++) {
+			struct rte_mbuf *m = w->out.pkt[j];
+			struct ip4_hdr *ip = pkt_ip4(m);
+			be32 src = ip->src;
+
+			ip->src = ip->dst;
+			ip->dst = src;
+			wire.n++;
+			if (wire.loses == NULL || !wire.loses(wire.n))
+				arrive(to, rte_pktmbuf_mtod(m, uint8_t *), rte_pktmbuf_pkt_len(m));
+			if (wire.twice && held_len > 0)
+				arrive(to, held, held_len);
+			held_len = rte_pktmbuf_pkt_len(m);
+			memcpy(held, rte_pktmbuf_mtod(m, uint8_t *), held_len);
+			w->books.tx++;
+			rte_pktmbuf_free(m);
+		}
+		w->out.n = 0;
+	}
+}
+
+/* So many milliseconds of both, in timed passes. */
+static void pass(uint32_t ms)
+{
+	for (; ms > 0; ms -= RTE_MIN(ms, 20u)) {
+		struct side *sides[] = {&a, &b};
+
+		for (int k = 0; k < 2; k++)
+			for (uint16_t i = 0; i < sides[k]->w->net->n_workers; i++) {
+				struct worker *w = worker_of(sides[k], i);
+
+				w->now += clock_of_ms(RTE_MIN(ms, 20u));
+				lb_time(w);
+				lb_sync_time(w);
+			}
+		carry(&a, &b);
+		carry(&b, &a);
+	}
+}
+
+static bool listens(const struct side *s)
+{
+	return atomic_load(&s->w->net->lb->telling) != 0;
+}
+
+/* Until each listens to the other. */
+static void meet(void)
+{
+	for (int i = 0; i < 10 && !(listens(&a) && listens(&b)); i++)
+		pass(1000);
+	assert_true(listens(&a) && listens(&b));
+}
+
+/* --- a client --- */
+
+/* The destination of the client's segment as it leaves, 0: it does not. */
+static uint32_t segment(struct side *s, uint32_t i, uint8_t flags)
+{
+	static uint8_t frame[FRAME_MAX];
+	struct lb_bed_packet p = {.src = LAN_HOST + (i >> 14 << 8),
+		.dst = VIP,
+		.sport = (uint16_t)(1024 + (i & 0x3fff)),
+		.dport = 80,
+		.flags = flags};
+	uint32_t slot = sync_slot(to_be32(p.src), to_be32(p.dst), to_be16(p.sport), to_be16(80));
+	struct worker *w = worker_of(s, s->w->net->owner[slot]);
+	uint32_t len = lb_bed_frame(frame, &p), to = 0;
+
+	lane_put(&w->service, fake_packet(w, LAN, frame, len, 0, FAKE_POOL),
+		fib_entry_index(fib4_lookup(w->net->fib, VIP)));
+	fake_run(w, &w->service, stage_balance);
+	if (w->fwd_out.n == 1)
+		to = ip4_hdr_dst(pkt_ip4(w->fwd_out.pkt[0]));
+	w->books.tx += w->fwd_out.n + w->out.n;
+	rte_pktmbuf_free_bulk(w->fwd_out.pkt, w->fwd_out.n);
+	rte_pktmbuf_free_bulk(w->out.pkt, w->out.n);
+	w->fwd_out.n = w->out.n = 0;
+	return to;
+}
+
+/* The backend's answer; whether it goes to the client as the service's. */
+static bool answer(struct side *s, uint32_t i, uint32_t backend, uint8_t flags)
+{
+	static uint8_t frame[FRAME_MAX];
+	struct lb_bed_packet p = {.src = backend,
+		.dst = LAN_HOST + (i >> 14 << 8),
+		.sport = backend == WAN_HOST ? 8080 : 80,
+		.dport = (uint16_t)(1024 + (i & 0x3fff)),
+		.flags = flags};
+	uint32_t slot = sync_slot(to_be32(p.dst), to_be32(VIP), to_be16(p.dport), to_be16(80));
+	struct worker *w = worker_of(s, s->w->net->owner[slot]);
+	bool went;
+
+	lane_put(&w->in, fake_packet(w, WAN, frame, lb_bed_frame(frame, &p), 0, FAKE_POOL), p.dst);
+	stage_replies(w);
+	went = w->fwd_out.n == 1;
+	w->books.tx += w->fwd_out.n + w->in.n;
+	rte_pktmbuf_free_bulk(w->fwd_out.pkt, w->fwd_out.n);
+	rte_pktmbuf_free_bulk(w->in.pkt, w->in.n);
+	w->fwd_out.n = w->in.n = 0;
+	return went;
+}
+
+/* Connections of the clients first to last; who serves each. */
+static void open_some(struct side *s, uint32_t first, uint32_t n, uint32_t *served_by)
+{
+	for (uint32_t i = first; i < first + n; i++) {
+		uint32_t backend = segment(s, i, TCP_SYN);
+
+		assert_true(backend != 0 && answer(s, i, backend, TCP_SYN | TCP_ACK));
+		assert_int_equal(segment(s, i, TCP_ACK), backend);
+		if (served_by != NULL)
+			served_by[i] = backend;
+	}
+}
+
+static void close_it(struct side *s, uint32_t i, uint32_t backend)
+{
+	segment(s, i, TCP_FIN | TCP_ACK);
+	answer(s, i, backend, TCP_FIN | TCP_ACK);
+}
+
+static uint64_t flows_of(const struct side *s)
+{
+	uint64_t n = 0;
+
+	for (uint16_t i = 0; i < s->w->net->n_workers; i++)
+		n += flow_count(worker_of(s, i)->lb->flows)->flows;
+	return n;
+}
+
+/* --- cases --- */
+
+static int set_up(void **state)
+{
+	(void)state;
+	return eal_for_tests(128);
+}
+
+/* So many, and those of them again whose turn it was on the walk over all. */
+static void expect_about(uint64_t n, uint64_t most)
+{
+	assert_in_range(n, most, most + most / 5);
+}
+
+static void they_go_on(uint16_t workers)
+{
+	uint32_t served_by[FLOWS];
+
+	begin(workers, "a key");
+	meet();
+	open_some(&a, 0, FLOWS, served_by);
+	pass(100);
+	expect_about(counted(&a, COUNT_flows_told), FLOWS);
+	assert_int_equal(counted(&b, COUNT_flows_taken), counted(&a, COUNT_flows_told));
+	assert_int_equal(flows_of(&b), FLOWS);
+	for (uint32_t i = 0; i < FLOWS; i++) {
+		assert_int_equal(segment(&b, i, TCP_ACK), served_by[i]);
+		assert_true(answer(&b, i, served_by[i], TCP_ACK));
+	}
+	assert_int_equal(flows_of(&b), FLOWS); /* none was begun */
+	end();
+}
+
+static void test_flows_go_on(void **state)
+{
+	(void)state;
+	they_go_on(1);
+}
+
+static void test_flows_go_on_with_other_workers(void **state)
+{
+	(void)state;
+	they_go_on(3);
+}
+
+static void test_who_appears_is_told_all(void **state)
+{
+	(void)state;
+	begin(2, "a key");
+	open_some(&a, 0, FLOWS, NULL);
+	meet();
+	pass(1000);
+	assert_int_equal(flows_of(&b), FLOWS);
+	end();
+}
+
+static bool all(uint32_t n)
+{
+	(void)n;
+	return true;
+}
+
+static bool every_third(uint32_t n)
+{
+	return n % 3 == 0;
+}
+
+static void test_what_was_lost_is_told_again(void **state)
+{
+	(void)state;
+	begin(1, "a key");
+	meet();
+	pass(5000);
+	open_some(&a, 0, FLOWS, NULL);
+	wire.loses = all;
+	pass(100);
+	assert_int_equal(flows_of(&b), 0);
+	wire.loses = every_third;
+	pass(200000);
+	assert_int_equal(flows_of(&b), FLOWS);
+	assert_int_equal(dropped(&b, DROP_SYNC_OLD), 0);
+	end();
+}
+
+static void test_out_of_order_and_twice(void **state)
+{
+	(void)state;
+	begin(2, "a key");
+	meet();
+	wire.twice = true;
+	open_some(&a, 0, FLOWS, NULL);
+	pass(100);
+	assert_int_equal(flows_of(&b), FLOWS);
+	expect_about(counted(&b, COUNT_flows_taken), FLOWS);
+	assert_true(dropped(&b, DROP_SYNC_OLD) > 20);
+	end();
+}
+
+static void test_another_key(void **state)
+{
+	(void)state;
+	begin(1, "another key");
+	open_some(&a, 0, FLOWS, NULL);
+	pass(10000);
+	assert_false(listens(&a) || listens(&b));
+	assert_int_equal(flows_of(&b), 0);
+	assert_true(dropped(&b, DROP_SYNC_KEY) >= 9 && dropped(&a, DROP_SYNC_KEY) >= 9);
+	end();
+}
+
+/* The other side starts anew: its flows are new ones, and what it said before counts no more. */
+static void test_a_session_that_is_over(void **state)
+{
+	struct rte_mbuf *last;
+	uint8_t old[2048];
+	uint64_t before;
+	uint32_t len;
+
+	(void)state;
+	begin(1, "a key");
+	meet();
+	open_some(&a, 0, 1, NULL);
+	a.w->now += clock_of_ms(20);
+	lb_sync_time(a.w);
+	assert_true(a.w->out.n > 0);
+	last = a.w->out.pkt[a.w->out.n - 1]; /* before it there may be a hello */
+	len = rte_pktmbuf_pkt_len(last);
+	memcpy(old, rte_pktmbuf_mtod(last, uint8_t *), len);
+	frame_ip(old)->src = to_be32(LAN_HOST);
+	frame_ip(old)->dst = to_be32(LAN_ADDR);
+	carry(&a, &b);
+	assert_int_equal(flows_of(&b), 1);
+
+	a.w->net->lb->session ^= 0x10;
+	memset(&a.w->lb->sync->greeter, 0, sizeof(a.w->lb->sync->greeter));
+	atomic_store(&a.w->net->lb->telling, 0);
+	pass(5000);
+	meet();
+	assert_int_equal(atomic_load(&b.w->net->lb->peer), a.w->net->lb->session);
+	before = dropped(&b, DROP_SYNC_OLD);
+	arrive(&b, old, len);
+	assert_int_equal(dropped(&b, DROP_SYNC_OLD), before + 1);
+	end();
+}
+
+static void test_silence(void **state)
+{
+	(void)state;
+	begin(1, "a key");
+	meet();
+	wire.loses = all;
+	pass(7000);
+	assert_false(listens(&a) || listens(&b));
+	open_some(&a, 0, FLOWS, NULL);
+	pass(1000);
+	assert_int_equal(counted(&a, COUNT_flows_told), 0);
+	wire.loses = NULL;
+	meet();
+	pass(1000);
+	assert_int_equal(flows_of(&b), FLOWS);
+	end();
+}
+
+static void test_what_ends_ends_there(void **state)
+{
+	uint32_t served_by[FLOWS];
+
+	(void)state;
+	begin(1, "a key");
+	meet();
+	open_some(&a, 0, FLOWS, served_by);
+	pass(100);
+	for (uint32_t i = 0; i < FLOWS; i++)
+		close_it(&a, i, served_by[i]);
+	pass(100);
+	assert_int_equal(counted(&b, COUNT_flows_ended), FLOWS);
+	pass(40000); /* closed ones are over, and swept away */
+	assert_int_equal(flows_of(&b), 0);
+	end();
+}
+
+static void test_short_flows_cost_nothing(void **state)
+{
+	uint32_t served_by[FLOWS];
+
+	(void)state;
+	begin(1, "a key");
+	meet();
+	pass(20);
+	open_some(&a, 0, FLOWS / 2, served_by); /* fewer than fill a datagram */
+	for (uint32_t i = 0; i < FLOWS / 2; i++)
+		close_it(&a, i, served_by[i]);
+	pass(1000);
+	assert_int_equal(counted(&a, COUNT_flows_told), 0);
+	end();
+}
+
+static void test_half_open_flows_are_not_told(void **state)
+{
+	(void)state;
+	begin(1, "a key");
+	meet();
+	for (uint32_t i = 0; i < FLOWS; i++)
+		assert_true(segment(&a, i, TCP_SYN) != 0);
+	pass(25000);
+	assert_int_equal(counted(&a, COUNT_flows_told), 0);
+	end();
+}
+
+/* What was taken and is used is told back once, and is not taken away by what is older. */
+static void test_no_to_and_fro(void **state)
+{
+	uint32_t served_by[FLOWS];
+	uint64_t told;
+
+	(void)state;
+	begin(1, "a key");
+	meet();
+	open_some(&a, 0, FLOWS, served_by);
+	pass(5000);
+	assert_int_equal(counted(&b, COUNT_flows_told), 0);
+	for (uint32_t i = 0; i < FLOWS; i++)
+		segment(&b, i, TCP_ACK);
+	pass(100);
+	expect_about(counted(&b, COUNT_flows_told), FLOWS);
+	expect_about(counted(&a, COUNT_flows_taken), FLOWS); /* b has seen them last */
+	told = counted(&a, COUNT_flows_told);
+	pass(60000);
+	assert_int_equal(counted(&a, COUNT_flows_told), told); /* not ours any more */
+	for (uint32_t i = 0; i < FLOWS; i++)
+		assert_int_equal(segment(&a, i, TCP_ACK), served_by[i]);
+	end();
+}
+
+/* The same client and port again, with another backend, while the other side has an older one. */
+static void test_the_newer_one_counts(void **state)
+{
+	uint32_t old, new;
+
+	(void)state;
+	begin(1, "a key");
+	open_some(&b, 0, 1, &old);
+	pass(3000);
+	do { /* until it is the other's turn */
+		segment(&a, 0, TCP_RST);
+		pass(11000);
+		new = segment(&a, 0, TCP_SYN);
+	} while (new == old);
+	answer(&a, 0, new, TCP_SYN | TCP_ACK);
+	segment(&a, 0, TCP_ACK);
+	meet();
+	pass(1000);
+	assert_int_equal(segment(&b, 0, TCP_ACK), new);
+	end();
+}
+
+static void test_what_is_not_here(void **state)
+{
+	struct lb_bed_conf other;
+
+	(void)state;
+	begin(1, "a key");
+	other = b.conf;
+	other.c.services = other.service;
+	for (uint32_t i = 0; i < other.c.n_services; i++)
+		other.service[i].backends = other.backend[i];
+	other.service[1].n_backends = 1; /* FAR_HOST alone */
+	assert_int_equal(lb_bed_apply(b.w->net, &other), 0);
+	meet();
+	open_some(&a, 0, FLOWS, NULL);
+	pass(100);
+	assert_int_equal(flows_of(&b), FLOWS / 2);
+	assert_true(counted(&b, COUNT_flows_unknown) >= FLOWS / 2);
+	end();
+}
+
+static void test_no_more_than_the_rate(void **state)
+{
+	(void)state;
+	begin(1, "a key");
+	a.conf.c.sync.rate = 20;
+	assert_int_equal(lb_bed_apply(a.w->net, &a.conf), 0);
+	meet();
+	pass(5000);
+	open_some(&a, 0, FLOWS, NULL);
+	pass(200);
+	assert_in_range(counted(&a, COUNT_flows_told), 40, 60); /* a tenth and a datagram's worth */
+	assert_true(counted(&a, COUNT_flows_untold) > FLOWS / 2);
+	pass(10000);
+	assert_in_range(counted(&a, COUNT_flows_told), 100, 260);
+	pass(50000);
+	assert_int_equal(flows_of(&b), FLOWS);
+	end();
+}
+
+static void test_off_and_on(void **state)
+{
+	(void)state;
+	begin(1, "a key");
+	meet();
+	a.conf.c.sync.addr = 0;
+	assert_int_equal(lb_bed_apply(a.w->net, &a.conf), 0);
+	open_some(&a, 0, FLOWS, NULL);
+	pass(10000);
+	assert_false(listens(&b));
+	assert_int_equal(atomic_load(&a.w->net->sync_end), 0);
+	a.conf.c.sync.addr = LAN_ADDR;
+	assert_int_equal(lb_bed_apply(a.w->net, &a.conf), 0);
+	meet();
+	pass(1000);
+	assert_int_equal(flows_of(&b), FLOWS);
+	end();
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(test_flows_go_on),
+		cmocka_unit_test(test_flows_go_on_with_other_workers),
+		cmocka_unit_test(test_who_appears_is_told_all),
+		cmocka_unit_test(test_what_was_lost_is_told_again),
+		cmocka_unit_test(test_out_of_order_and_twice),
+		cmocka_unit_test(test_another_key),
+		cmocka_unit_test(test_a_session_that_is_over),
+		cmocka_unit_test(test_silence),
+		cmocka_unit_test(test_what_ends_ends_there),
+		cmocka_unit_test(test_short_flows_cost_nothing),
+		cmocka_unit_test(test_half_open_flows_are_not_told),
+		cmocka_unit_test(test_no_to_and_fro),
+		cmocka_unit_test(test_the_newer_one_counts),
+		cmocka_unit_test(test_what_is_not_here),
+		cmocka_unit_test(test_no_more_than_the_rate),
+		cmocka_unit_test(test_off_and_on),
+	};
+
+	return cmocka_run_group_tests(tests, set_up, NULL);
+}

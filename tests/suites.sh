@@ -62,10 +62,10 @@ pytests() {
 
 # Routing daemons in network namespaces; as packages they are asleep.
 routing() {
-  if (install_asleep "${routing_packages[@]}"); then
+  if (install_asleep "${routing_packages[@]}" "${backend_packages[@]}"); then
     pytests routing
   else
-    skip routing "FRR and keepalived cannot be installed"
+    skip routing "FRR, keepalived and nginx cannot be installed"
   fi
 }
 

@@ -8,9 +8,8 @@ import re
 
 import pytest
 
-from support import lab
 from support.frr import Keepalived, await_true
-from support.routing_lab import Site
+from support.routing_lab import Site, join
 
 VIRTUAL = "198.18.0.100"
 CLIENT = "198.18.0.1"
@@ -48,29 +47,13 @@ def network():
     try:
         for number in 1, 2:
             instances.append(Instance(number))
-        client = join(*(instance.router.lan for instance in instances))
+        client = join(*(instance.router.lan for instance in instances), addresses=[CLIENT])
         for instance, priority in zip(instances, (150, 100)):
             instance.compete(priority)
         yield *instances, client
     finally:
         for instance in instances:
             instance.stop()
-
-
-def join(*ports):
-    """Bridges the ports' far ends into one network; the client is in the last one's namespace."""
-    there, here = (port.namespace for port in ports)
-    lab.sh("ip", "-n", here.name, "link", "add", "name", "wire", "type", "veth",
-           "peer", "name", "wire", "netns", there.name)
-    for port in ports:
-        name = port.namespace.name
-        lab.sh("ip", "-n", name, "link", "add", "bridge0", "type", "bridge")
-        for iface in port.iface, "wire":
-            lab.quiet(port.namespace, iface)
-            lab.sh("ip", "-n", name, "link", "set", iface, "master", "bridge0", "up")
-        lab.sh("ip", "-n", name, "link", "set", "bridge0", "up")
-    lab.sh("ip", "-n", here.name, "addr", "add", f"{CLIENT}/24", "dev", "bridge0")
-    return here
 
 
 def answers(client):

@@ -111,12 +111,14 @@ class Frr:
 
 
 class Keepalived:
-    """keepalived with one virtual router: it has `address` while none of more priority is heard."""
+    """keepalived with one virtual router: it has `address`, and `others` {address: interface}, while
+    none of more priority is heard."""
 
-    def __init__(self, namespace, iface, address, priority):
+    def __init__(self, namespace, iface, address, priority, others=None):
         self.namespace = namespace
         self.directory = tempfile.TemporaryDirectory(prefix="mrt-keepalived-")
         self.path = Path(self.directory.name)
+        lines = "\n    ".join(f"{a} dev {i}" for a, i in {address: iface, **(others or {})}.items())
         (self.path / "conf").write_text(f"""
 global_defs {{
   router_id {priority}
@@ -129,7 +131,7 @@ vrrp_instance moving {{
   priority {priority}
   advert_int 0.5
   virtual_ipaddress {{
-    {address} dev {iface}
+    {lines}
   }}
 }}
 """)

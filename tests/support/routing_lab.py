@@ -23,17 +23,18 @@ THERE = "198.18.128.9"
 
 
 class Site:
-    """A router with a punt interface k-NAME for each port, and its daemons."""
+    """A router with a punt interface k-NAME for each port, and its daemons; `more` is laid over its
+    configuration."""
 
-    def __init__(self, ports, workers=1):
+    def __init__(self, ports, workers=1, more=None):
         self.namespace = lab.Namespace("frr")
         self.router = self.frr = None
         self.peers = []
         conf = {name: {**conf, "kernel": f"k-{name}"} for name, conf in ports.items()}
         try:
-            self.router = lab.Router({
+            self.router = lab.Router(lab.merged({
                 "system": {"workers": workers, "kernel": {"netns": self.namespace.name}},
-                "ports": {"lan": None, "wan": None, **conf}}, introduce=False)
+                "ports": {"lan": None, "wan": None, **conf}}, more or {}), introduce=False)
         except BaseException:
             self.namespace.delete()
             raise
@@ -91,6 +92,24 @@ class Site:
         want = {prefix: gateways} if gateways else {}
         await_true(lambda: self.routes(prefix) == want, 60, f"{prefix} by way of {gateways}",
                    self.frr.words)
+
+
+def join(*ports, addresses):
+    """Bridges two ports' far ends into one network; the host with the addresses is in the last
+    one's namespace, which is returned."""
+    there, here = (port.namespace for port in ports)
+    lab.sh("ip", "-n", here.name, "link", "add", "name", "wire", "type", "veth",
+           "peer", "name", "wire", "netns", there.name)
+    for port in ports:
+        name = port.namespace.name
+        lab.sh("ip", "-n", name, "link", "add", "bridge0", "type", "bridge")
+        for iface in port.iface, "wire":
+            lab.quiet(port.namespace, iface)
+            lab.sh("ip", "-n", name, "link", "set", iface, "master", "bridge0", "up")
+        lab.sh("ip", "-n", name, "link", "set", "bridge0", "up")
+    for address in addresses:
+        lab.sh("ip", "-n", here.name, "addr", "add", f"{address}/24", "dev", "bridge0")
+    return here
 
 
 @contextlib.contextmanager

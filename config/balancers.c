@@ -161,6 +161,9 @@ static const struct option pool[] = {
 		.of = &pool_address_section, COUNT(struct lb_pool_conf, n),
 		.example = "198.18.0.110",
 		.help = "Virtual ones: ARP is answered for them where their network is connected."},
+	{"takeover", BOOLEAN, AT(struct lb_pool_conf, takeover), "false",
+		.help = "ARP is answered for them only while the kernel has them, from "
+			"keepalived."},
 	{"ports", PORTS, AT(struct lb_pool_conf, port), "1024-65535", LB_PORT_LEAST, UINT16_MAX,
 		.help = "Each is one flow's at a time, of TCP and of UDP."},
 };

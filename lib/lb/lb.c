@@ -278,6 +278,16 @@ static void set_service(struct net *net, struct lb_svc *s, uint32_t k)
 	__atomic_store_n(&v->kind, LB_SLOT_SERVICE, __ATOMIC_RELEASE);
 }
 
+/* Of a pool's address: whether the kernel says who has it. */
+static bool is_taken_over(const struct lb_conf *c, uint32_t addr)
+{
+	for (uint32_t i = 0; i < c->n_pools; i++)
+		for (uint32_t j = 0; j < c->pools[i].n; j++)
+			if (c->pools[i].addrs[j].addr == addr)
+				return c->pools[i].takeover;
+	return false;
+}
+
 /* The routes to addresses that are new, and none to those that have gone. */
 static void route_vips(struct net *net, const struct lb_plan *p, ticks now)
 {
@@ -295,7 +305,8 @@ static void route_vips(struct net *net, const struct lb_plan *p, ticks now)
 		if ((p->nat >> i & 1) == 0 || c->nat[i].vip == LB_NOBODY)
 			continue;
 		c->vip[c->nat[i].vip].live = true;
-		c->vip[c->nat[i].vip].arp = true;
+		c->vip[c->nat[i].vip].arp =
+			!is_taken_over(&p->conf, from_be32(c->vip[c->nat[i].vip].addr));
 	}
 	for (uint32_t i = 0; i < c->n_vips; i++) {
 		uint32_t addr = from_be32(c->vip[i].addr);

@@ -85,8 +85,7 @@ static bool is_to_tell(const struct lb *lb, const struct flow *f)
 	bool lives = f->state == FLOW_ESTABLISHED || f->state == FLOW_CLOSING;
 
 	return (lives || (f->state == FLOW_CLOSED && (f->marks & LB_TOLD) != 0)) &&
-	       lb->vservice[f->service].kind == LB_SLOT_SERVICE &&
-	       lb->vservice[f->service].mode != LB_FULL_NAT;
+	       lb->vservice[f->service].kind == LB_SLOT_SERVICE;
 }
 
 /* What is told of a flow of the slot; false: nothing. Its place may be another flow's by now. */
@@ -111,6 +110,10 @@ static bool record_of(struct worker *w, struct flow *f, uint32_t slot, struct sy
 		.state = (uint8_t)state_of(f),
 		.marks = (uint8_t)(((f->marks & LB_CLIENT_FIN) != 0 ? SYNC_CLIENT_FIN : 0) |
 				   ((f->marks & LB_BACKEND_FIN) != 0 ? SYNC_BACKEND_FIN : 0))};
+	if (flow_has_source(f)) {
+		r->nat = lb->nat[f->nat_addr].addr;
+		r->nat_port = f->nat_port;
+	}
 	if (r->state == SYNC_CLOSED)
 		f->marks &= (uint8_t)~LB_TOLD;
 	else

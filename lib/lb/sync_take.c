@@ -7,6 +7,7 @@
  * the whole if he does. A flow that is told is taken if its service and backend are here, and
  * nobody here has seen it since.
  */
+#include "ports.h"
 #include "sync_inner.h"
 
 static uint32_t place_of(be32 addr, be16 port, uint16_t service)
@@ -48,7 +49,7 @@ static bool find_slots(const struct lb *lb, const struct net *net, const struct 
 		return false;
 	*service = lb_service_of(match, &match->vip[index], r->proto, r->service_port);
 	if (*service == LB_NOBODY || !lb->vservice[*service].keep ||
-		lb->vservice[*service].mode == LB_FULL_NAT)
+		(lb->vservice[*service].mode == LB_FULL_NAT && r->nat == 0))
 		return false;
 	*backend = backend_at(s, *service, r->backend, r->backend_port);
 	if (*backend == LB_NOBODY && r->backend_port == r->service_port)
@@ -77,6 +78,32 @@ static bool is_newer(const struct worker *w, const struct flow *f, const struct 
 	return f->state == FLOW_TAKEN ? age_of(w, f) >= r->age : age_of(w, f) > r->age + 1;
 }
 
+/*
+ * The address and port of ours that the flow has towards its backend, as it has them there. False:
+ * the address is not in the pool here, or another flow has the port, or answers
+ * to it would not come to this worker.
+ */
+static bool take_source(struct worker *w, struct flow *f, const struct sync_record *r)
+{
+	const struct lb *lb = w->net->lb;
+	uint64_t set = __atomic_load_n(&lb->vservice[f->service].nat, __ATOMIC_ACQUIRE);
+	uint32_t proto = lb_nat_proto(r->proto), nat;
+	uint32_t slot = sync_slot(r->backend, r->nat, r->backend_port, r->nat_port);
+
+	for (; set != 0; set &= set - 1) {
+		nat = (uint32_t)__builtin_ctzll(set);
+		if (lb->nat[nat].addr != r->nat || w->net->owner[slot] != w->id ||
+			!lb_ports_take_this(w->lb->ports[nat][proto], from_be16(r->nat_port),
+				flow_ref(w->lb->flows, f)))
+			continue;
+		f->nat_addr = (uint16_t)nat;
+		f->nat_port = r->nat_port;
+		f->marks |= LB_SOURCE;
+		return true;
+	}
+	return false;
+}
+
 /* In the books of its backend, too, if it was not, or was another's. */
 static void set(struct worker *w, struct flow *f, uint16_t backend, const struct sync_record *r)
 {
@@ -92,7 +119,7 @@ static void set(struct worker *w, struct flow *f, uint16_t backend, const struct
 	w->lb->service[f->service].flows++;
 	f->backend = backend;
 	f->state = FLOW_TAKEN;
-	f->marks = (uint8_t)(LB_REPLIED | LB_TOLD |
+	f->marks = (uint8_t)((f->marks & LB_SOURCE) | LB_REPLIED | LB_TOLD |
 			     ((r->marks & SYNC_CLIENT_FIN) != 0 ? LB_CLIENT_FIN : 0) |
 			     ((r->marks & SYNC_BACKEND_FIN) != 0 ? LB_BACKEND_FIN : 0));
 	flow_touch(f, w->lb->seconds, (uint16_t)(v->idle[FLOW_TAKEN] - r->age));
@@ -120,12 +147,17 @@ static enum counter take(
 		return COUNT_flows_kept;
 	if (f != NULL) {
 		lb_flow_gone(w, f);
+		f->marks &= (uint8_t)~LB_SOURCE;
 	} else {
 		f = flow_add(w->lb->flows, hash, &key, w->lb->seconds, &gone);
 		lb_flow_gone(w, &gone);
 	}
 	if (f == NULL)
 		return COUNT_flows_no_room;
+	if (r->nat != 0 && (r->state == SYNC_CLOSED || !take_source(w, f, r))) {
+		flow_end(w->lb->flows, f);
+		return r->state == SYNC_CLOSED ? COUNT_flows_ended : COUNT_flows_homeless;
+	}
 	set(w, f, backend, r);
 	return r->state == SYNC_CLOSED ? COUNT_flows_ended : COUNT_flows_taken;
 }

@@ -20,9 +20,10 @@ from support.frr import Keepalived, await_true
 from support.routing_lab import Site, join
 from support.webservers import Nginx
 
-SERVICE, GATEWAY = "198.18.0.100", "198.18.1.250"
+SERVICE, GATEWAY, POOL = "198.18.0.100", "198.18.1.250", "198.18.1.110"
 CLIENT = "198.18.0.1"
 BACKENDS = [f"198.18.1.{host}" for host in (1, 2, 3)]
+MODES = {"nat": {"mode": "nat"}, "full-nat": {"mode": "full-nat", "pool": "inner"}}
 DOWNLOADS, TALKS = (64, 400) if lab.SOAK else (8, 40)
 BYTES, RATE = (16 << 20, 512 << 10) if lab.SOAK else (3 << 20, 384 << 10)
 
@@ -30,7 +31,7 @@ BYTES, RATE = (16 << 20, 512 << 10) if lab.SOAK else (3 << 20, 384 << 10)
 class Instance(Site):
     keepalived = None
 
-    def __init__(self, number, workers, key="between these two"):
+    def __init__(self, number, workers, mode):
         own, other = 254 - number, 251 + number
         super().__init__(
             {name: {"addresses": [f"198.18.{net}.{own}/24"], "mac": f"02:00:00:00:{net:02x}:{own:02x}"}
@@ -38,13 +39,16 @@ class Instance(Site):
             workers=workers, more={"balancers": {
                 "services": {"web": {
                     "address": SERVICE, "port": "80", "scheduler": "round-robin", "takeover": True,
+                    **MODES[mode],
                     "backends": [{"address": backend, "port": 80} for backend in BACKENDS]}},
-                "sync": {"address": f"198.18.1.{own}", "peer": f"198.18.1.{other}", "key": key}}})
+                "pools": {"inner": {"addresses": [POOL], "takeover": True}},
+                "sync": {"address": f"198.18.1.{own}", "peer": f"198.18.1.{other}",
+                         "key": "between these two"}}})
         self.mac = self.router.lan.router_mac
 
     def compete(self, priority):
         self.keepalived = Keepalived(self.namespace, "k-lan", f"{SERVICE}/24", priority,
-                                     {f"{GATEWAY}/24": "k-wan"})
+                                     {f"{GATEWAY}/24": "k-wan", f"{POOL}/24": "k-wan"})
 
     def die(self):
         self.router.abandon()
@@ -62,11 +66,11 @@ class Instance(Site):
 class World:
     """The instances, the one with more priority first, the client's namespace, and nginx."""
 
-    def __init__(self, workers):
+    def __init__(self, workers, mode):
         self.instances, self.nginx = [], None
         try:
             for number in 1, 2:
-                self.instances.append(Instance(number, workers[number - 1]))
+                self.instances.append(Instance(number, workers[number - 1], mode))
             self.client = join(*(i.router.lan for i in self.instances), addresses=[CLIENT])
             self.servers = join(*(i.router.wan for i in self.instances), addresses=BACKENDS)
             lab.sh("ip", "-n", self.servers.name, "route", "add", "default", "via", GATEWAY)
@@ -93,9 +97,15 @@ class World:
             self.nginx.stop()
 
 
-@pytest.fixture(params=[(1, 2), (2, 1), (2, 2)] if lab.SOAK else [(1, 2)], ids="workers {0[0]} and {0[1]}".format)
+CASES = [("nat", 1, 2), ("full-nat", 1, 1)]
+if lab.SOAK:
+    CASES += [("nat", 2, 1), ("nat", 2, 2), ("full-nat", 2, 2)]
+
+
+@pytest.fixture(params=CASES, ids="{0[0]}, workers {0[1]} and {0[2]}".format)
 def world(request):
-    it = World(request.param)
+    mode, *workers = request.param
+    it = World(workers, mode)
     try:
         yield it
     finally:

@@ -121,6 +121,7 @@ struct lb_service_conf {
 struct lb_pool_conf {
 	struct conf_pos at;
 	char name[LB_NAME];
+	bool takeover; /* as a service's */
 	uint32_t n;
 	struct lb_addr_conf {
 		struct conf_pos at;

@@ -124,6 +124,7 @@
 	X(flows_ended, "flows of its that have ended") \
 	X(flows_kept, "flows that it told, but that are better known here, or over") \
 	X(flows_unknown, "flows that it told, whose service or backend is not here") \
+	X(flows_homeless, "flows that it told, whose port of ours another has here, or another worker") \
 	X(flows_no_room, "flows that it told, and that the table had no room for") \
 	X(mss_clamped, "TCP MSS options lowered") \
 	X(parked, "packets that waited for a neighbour") \

@@ -153,17 +153,19 @@ static bool is_doomed(const struct flow *f, const void *arg)
 	       !lb_acl_allows(&lb->vservice[f->service], f->addr);
 }
 
-#define ROUND_MS   20000 /* to look at every flow once */
-#define SWEEP_MAX  1024	 /* buckets at a time */
-#define SWEEP_IDLE 4096	 /* where it comes seldom, since there is nothing to do */
+#define ROUND_MS    20000 /* to look at every flow once, */
+#define ROUND_LEAST 8192  /* but no fewer buckets a second: small tables go round sooner */
+#define SWEEP_MAX   1024  /* buckets at a time */
+#define SWEEP_IDLE  4096  /* where it comes seldom, since there is nothing to do */
 
 /* Buckets that are due. */
 static uint32_t due(const struct worker *w, uint32_t all)
 {
-	double rounds = (double)(w->now - w->lb->swept_at) / (double)clock_of_ms(ROUND_MS);
+	double seconds = (double)(w->now - w->lb->swept_at) / (double)clock_of_ms(1000);
+	double each = RTE_MAX(all * 1000. / ROUND_MS, (double)ROUND_LEAST);
 	uint32_t most = w->quiet > 0 ? SWEEP_IDLE : SWEEP_MAX;
 
-	return (uint32_t)RTE_MIN(rounds * all, (double)most);
+	return (uint32_t)RTE_MIN(seconds * each, (double)most);
 }
 
 static void went_round(struct lb_worker *b)

@@ -96,7 +96,7 @@ static inline uint32_t cost(const struct flow *f, uint16_t now)
 	uint32_t price = prices[f->state];
 	uint32_t left = (uint16_t)(f->ends - now);
 
-	price = flow_is_over(f, now) & (price != EMPTY) ? OVER : price;
+	price = (flow_is_over(f, now) & (price != EMPTY)) ? OVER : price;
 	return COST(price) | (price > OVER ? left : 0);
 }
 

@@ -4,10 +4,11 @@
  *
  * From the client's side (stage_quoted): about what a service's address sent to a client; to the
  * backend that has the flow (RFC 7690), whose own address is put into the quotation where the
- * service's was put into the packet. From the backend's side (lb_icmp_behind): about what
- * destination NAT sent to a backend; to the client, who knows it by the service's address (RFC 5508
- * 4.2). About a tunnel's packets (stage_quoted): to the client whose packet was inside (RFC 2003
- * 4).
+ * service's was put into the packet, and the pool's where the client's was. From the backend's
+ * side, about what NAT sent to a backend: to the client, who knows it by the service's address (RFC
+ * 5508 4.2); by way of the client's address (lb_icmp_behind) or of the pool's, which it had in full
+ * NAT (stage_quoted). About a tunnel's packets (stage_quoted): to the client whose packet was
+ * inside (RFC 2003 4).
  */
 #include "inner.h"
 #include "net/chain.h"
@@ -70,19 +71,22 @@ static void send(struct worker *w, struct rte_mbuf *m, const struct quote *q, st
 	lane_put(&w->fwd_out, m, adj);
 }
 
-/* The backend of the flow whose packet is quoted, or LB_NOBODY. */
-static uint16_t backend_of(struct worker *w, const struct flow_key *key)
+/*
+ * The backend of the flow whose packet is quoted, or LB_NOBODY; *f is the flow, where one is kept.
+ * Without a flow there is no source of ours, and in full NAT there was no packet.
+ */
+static uint16_t backend_of(struct worker *w, const struct flow_key *key, const struct flow **f)
 {
 	const struct lb *lb = w->net->lb;
 	const struct lb_vservice *s = &lb->vservice[key->service];
-	const struct flow *f;
 
+	*f = NULL;
 	if (!s->keep)
 		return *lb_place(lb, s, key);
-	f = flow_find(w->lb->flows, flow_hash(w->lb->flows, key), key, w->lb->seconds);
-	if (f == NULL)
-		return lb_alone(w, key);
-	return lb->backend[f->backend].state == LB_BACKEND_ENDED ? LB_NOBODY : f->backend;
+	*f = flow_find(w->lb->flows, flow_hash(w->lb->flows, key), key, w->lb->seconds);
+	if (*f == NULL)
+		return s->mode == LB_FULL_NAT ? LB_NOBODY : lb_alone(w, key);
+	return lb->backend[(*f)->backend].state == LB_BACKEND_ENDED ? LB_NOBODY : (*f)->backend;
 }
 
 /* --- from the backend's side --- */
@@ -91,6 +95,7 @@ bool lb_icmp_behind(struct worker *w, const struct lb_match *match, struct rte_m
 {
 	const struct lb *lb = w->net->lb;
 	const struct lb_binding *b;
+	const struct flow *f;
 	struct flow_key key;
 	struct nat_end service;
 	struct quote q;
@@ -110,8 +115,9 @@ bool lb_icmp_behind(struct worker *w, const struct lb_match *match, struct rte_m
 		return true;
 	}
 	key = (struct flow_key){q.ip->src, q.sport, service.port, b->service};
-	backend = backend_of(w, &key);
-	if (backend == LB_NOBODY || lb->backend[backend].addr != q.ip->dst)
+	backend = backend_of(w, &key, &f);
+	if (backend == LB_NOBODY || lb->backend[backend].addr != q.ip->dst ||
+		(f != NULL && flow_has_source(f)))
 		return false;
 	send(w, m, &q, (struct nat_end){q.ip->src, q.sport}, service,
 		pkt_ip4(m)->src == q.ip->dst ? service.addr : 0, 0);
@@ -120,51 +126,89 @@ bool lb_icmp_behind(struct worker *w, const struct lb_match *match, struct rte_m
 
 /* --- from the client's side --- */
 
-/* Which service the quoted packet was sent by; m is to its address. */
-static uint16_t service_of(const struct worker *w, const struct rte_mbuf *m, const struct quote *q)
+/*
+ * About what the address sent that m is to. *service: which one it was sent by, or LB_NOBODY; *nat:
+ * the address is one of ours towards backends, by its number, or LB_NOBODY.
+ */
+static void sender_of(const struct worker *w, const struct rte_mbuf *m, const struct quote *q,
+	uint16_t *service, uint16_t *nat)
 {
 	const struct lb_match *match =
 		atomic_load_explicit(&w->net->lb->match, memory_order_acquire);
 	fib_entry entry = fib4_lookup(w->net->fib, ip4_hdr_dst(pkt_ip4(m)));
-	uint32_t vip = fib_entry_index(entry) & ~FIB_SERVICE_ARP;
+	const struct lb_vip *vip;
 
+	*service = *nat = LB_NOBODY;
 	if (fib_entry_kind(entry) != FIB_SERVICE || q->ip->src != pkt_ip4(m)->dst)
-		return LB_NOBODY;
-	return lb_service_of(match, &match->vip[vip], q->ip->proto, q->sport);
+		return;
+	vip = &match->vip[fib_entry_index(entry) & ~FIB_SERVICE_ARP];
+	*nat = vip->nat;
+	if (*nat == LB_NOBODY)
+		*service = lb_service_of(match, vip, q->ip->proto, q->sport);
 }
 
-static void about_flow(struct worker *w, struct rte_mbuf *m)
+/* To the client of the flow that has a port of an address of ours. Takes m. */
+static void to_client(struct worker *w, struct rte_mbuf *m, uint16_t nat, const struct quote *q)
 {
-	struct lb_backend *b;
-	struct flow_key key;
-	struct lb_edit e;
-	struct quote q;
-	uint16_t owner, backend;
+	const struct flow *f =
+		lb_pool_answered(w, nat, q->ip->proto, q->sport, q->ip->dst, q->dport);
+	struct nat_end service;
 
-	if (!read_quote(m, &q) || (key.service = service_of(w, m, &q)) == LB_NOBODY) {
+	if (f == NULL) {
 		drop(w, m, DROP_LB_NO_FLOW);
 		return;
 	}
-	owner = steer_owner_by(w, q.ip->dst, q.ip->src, q.dport, q.sport);
-	if (owner != w->id) {
-		handover(w, owner, m);
-		return;
-	}
-	key.addr = q.ip->dst;
-	key.port = q.dport;
-	key.service_port = q.sport;
-	backend = backend_of(w, &key);
+	service = (struct nat_end){w->net->lb->vservice[f->service].addr, f->service_port};
+	lb_count_out(w, f->backend, m);
+	send(w, m, q, (struct nat_end){f->addr, f->port}, service,
+		pkt_ip4(m)->src == q->ip->dst ? service.addr : 0, f->addr);
+}
+
+/* To the backend of the flow that a service's packet was of. Takes m. */
+static void to_backend(
+	struct worker *w, struct rte_mbuf *m, uint16_t service, const struct quote *q)
+{
+	struct flow_key key = {q->ip->dst, q->dport, q->sport, service};
+	struct nat_end client = {key.addr, key.port};
+	const struct flow *f;
+	struct lb_edit e;
+	uint16_t backend = backend_of(w, &key, &f);
+
 	if (backend == LB_NOBODY) {
 		drop(w, m, DROP_LB_NO_FLOW);
 		return;
 	}
-	b = &w->net->lb->backend[backend];
-	lb_towards(w, b, key.service_port, &e);
+	lb_towards(w, &w->net->lb->backend[backend], key.service_port, &e);
+	if (f != NULL)
+		lb_source_of(w->net->lb, f, &e);
 	lb_count_in(w, backend, m);
 	if (e.kind == LB_EDIT_DST)
-		send(w, m, &q, e.dst, (struct nat_end){q.ip->dst, q.dport}, 0, b->addr);
+		send(w, m, q, e.dst, client, 0, e.dst.addr);
+	else if (e.kind == LB_EDIT_BOTH) /* it knows the client by our address */
+		send(w, m, q, e.dst, e.src, pkt_ip4(m)->src == client.addr ? e.src.addr : 0,
+			e.dst.addr);
 	else
 		lb_send(w, m, &e);
+}
+
+static void about_flow(struct worker *w, struct rte_mbuf *m)
+{
+	uint16_t owner, service = LB_NOBODY, nat = LB_NOBODY;
+	struct quote q;
+
+	if (read_quote(m, &q))
+		sender_of(w, m, &q, &service, &nat);
+	if (service == LB_NOBODY && nat == LB_NOBODY) {
+		drop(w, m, DROP_LB_NO_FLOW);
+		return;
+	}
+	owner = steer_owner_by(w, q.ip->dst, q.ip->src, q.dport, q.sport);
+	if (owner != w->id)
+		handover(w, owner, m);
+	else if (nat != LB_NOBODY)
+		to_client(w, m, nat, &q);
+	else
+		to_backend(w, m, service, &q);
 }
 
 /* --- about tunnels --- */

@@ -157,7 +157,7 @@ const struct lb_binding *lb_binding_of(
 const struct lb_seat *lb_seats(const struct lb_match *match, be32 addr, uint32_t *n);
 /*
  * An ICMP error about a packet that destination NAT sent to a backend, on its way to the client:
- * true, and it has gone there. False: it is no such.
+ * true, and it has gone there. False: it is no such, and a masquerade's or anybody's.
  */
 bool lb_icmp_behind(struct worker *w, const struct lb_match *match, struct rte_mbuf *m);
 
@@ -221,6 +221,9 @@ bool lb_pool_take(struct worker *w, struct flow *f);
 void lb_pool_give(struct worker *w, const struct flow *gone);
 /* The flow of a port at one of these addresses that is not over, or NULL. */
 struct flow *lb_pool_flow(struct worker *w, uint16_t nat, uint32_t proto, be16 port);
+/* The flow of a port at an address of a pool that has this end of a backend, or NULL. */
+struct flow *lb_pool_answered(
+	struct worker *w, uint16_t nat, uint8_t proto, be16 port, be32 backend, be16 backend_port);
 /* A packet for an address of ours that no masquerade has taken. Takes m. */
 void lb_pool_reply(struct worker *w, struct rte_mbuf *m, uint16_t nat, const struct lb_ends *ends);
 

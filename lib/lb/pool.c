@@ -65,23 +65,33 @@ struct flow *lb_pool_flow(struct worker *w, uint16_t nat, uint32_t proto, be16 p
 	return f == NULL || flow_is_over(f, w->lb->seconds) ? NULL : f;
 }
 
-void lb_pool_reply(struct worker *w, struct rte_mbuf *m, uint16_t nat, const struct lb_ends *ends)
+struct flow *lb_pool_answered(
+	struct worker *w, uint16_t nat, uint8_t proto, be16 port, be32 backend, be16 backend_port)
 {
 	const struct lb *lb = w->net->lb;
 	const struct lb_backend *b;
+	struct flow *f = lb->nat[nat].state != LB_NAT_POOL
+				 ? NULL
+				 : lb_pool_flow(w, nat, lb_nat_proto(proto), port);
+
+	if (f == NULL)
+		return NULL;
+	b = &lb->backend[f->backend];
+	return b->addr == backend && port_of(b, f) == backend_port ? f : NULL;
+}
+
+void lb_pool_reply(struct worker *w, struct rte_mbuf *m, uint16_t nat, const struct lb_ends *ends)
+{
+	struct flow *f =
+		lb_pool_answered(w, nat, ends->ip->proto, ends->dport, ends->ip->src, ends->sport);
 	const struct lb_vservice *s;
 	struct lb_edit e;
-	struct flow *f;
 
-	f = lb->nat[nat].state != LB_NAT_POOL
-		    ? NULL
-		    : lb_pool_flow(w, nat, lb_nat_proto(ends->ip->proto), ends->dport);
-	b = f == NULL ? NULL : &lb->backend[f->backend];
-	if (b == NULL || b->addr != ends->ip->src || port_of(b, f) != ends->sport) {
+	if (f == NULL) {
 		drop(w, m, DROP_LB_NO_FLOW);
 		return;
 	}
-	s = &lb->vservice[f->service];
+	s = &w->net->lb->vservice[f->service];
 	e = (struct lb_edit){.hop = from_be32(f->addr),
 		.kind = LB_EDIT_BOTH,
 		.src = {s->addr, f->service_port},

@@ -13,12 +13,18 @@
 #define GRE	 FAKE_ADDR(198, 18, 0, 103) /* :80 to FAR_HOST */
 #define HASHED	 FAKE_ADDR(198, 18, 0, 104) /* :80 to FAR_HOST by IPIP, no table of flows */
 #define OTHER	 FAKE_ADDR(198, 18, 0, 105) /* to WAN_HOST by NAT, any port */
-#define ROUTER	 FAKE_ADDR(198, 19, 9, 9)   /* somewhere behind the wan */
-#define UPSTREAM FAKE_ADDR(203, 0, 113, 9)  /* somewhere on the client's side */
+#define FULL	 FAKE_ADDR(198, 18, 0, 106) /* :80 to FAR_HOST:8081, full NAT */
+#define HAIRPIN	 FAKE_ADDR(198, 18, 0, 107) /* :80 to FAR_HOST:9000, NAT with the pool */
+#define POOL	 FAKE_ADDR(198, 18, 1, 110)
+#define ROUTER	 FAKE_ADDR(198, 19, 9, 9)  /* somewhere behind the wan */
+#define UPSTREAM FAKE_ADDR(203, 0, 113, 9) /* somewhere on the client's side */
 
 enum { WORKERS = 4, OUT_MAX = 64 };
 
 static struct lb_bed_conf conf;
+static struct lb_addr_conf pool_addr = {.addr = POOL};
+static struct lb_pool_conf pool = {
+	.name = "inner", .n = 1, .addrs = &pool_addr, .port = 20000, .last_port = 20999};
 static struct net *net;
 static uint8_t frame[FRAME_MAX], quoted[FRAME_MAX];
 
@@ -29,6 +35,8 @@ static void add(const char *name, uint32_t addr, enum lb_mode mode, uint32_t to,
 
 	s->mode = mode;
 	s->keep = addr != HASHED;
+	if (addr == FULL || addr == HAIRPIN)
+		strcpy(s->pool, pool.name);
 	lb_bed_backend(s, to, port, 1);
 }
 
@@ -38,12 +46,16 @@ static int set_up_workers(uint16_t n)
 		return -1;
 	lb_bed_clear(&conf);
 	conf.c.max_flows = 4000;
+	conf.c.pools = &pool;
+	conf.c.n_pools = 1;
 	add("nat", NAT, LB_NAT, FAR_HOST, 8080);
 	add("dsr", DSR, LB_DSR, WAN_HOST, 0);
 	add("ipip", IPIP, LB_IPIP, FAR_HOST, 0);
 	add("gre", GRE, LB_GRE, FAR_HOST, 0);
 	add("hashed", HASHED, LB_IPIP, FAR_HOST, 0);
 	add("other", OTHER, LB_NAT, WAN_HOST, 0);
+	add("full", FULL, LB_FULL_NAT, FAR_HOST, 8081);
+	add("hairpin", HAIRPIN, LB_NAT, FAR_HOST, 9000);
 	net = lb_pass_new(n, &conf);
 	fake_route(net, FAKE_ADDR(203, 0, 113, 0), 24, FIB_FORWARD, LAN);
 	return 0;
@@ -194,6 +206,12 @@ static void test_from_nowhere(void **state)
 		{"no ports", {NAT, LAN_HOST, 80, 9, TCP_ACK}, 27, NAT, DROP_LB_NO_FLOW},
 		{"no header", {NAT, LAN_HOST, 80, 9, TCP_ACK}, 19, NAT, DROP_LB_NO_FLOW},
 		{"nothing", {NAT, LAN_HOST, 80, 9, TCP_ACK}, 0, NAT, DROP_LB_NO_FLOW},
+		{"no flow of full NAT", {FULL, LAN_HOST, 80, 9, TCP_ACK}, ALL, FULL,
+			DROP_LB_NO_FLOW},
+		{"a free port of the pool", {POOL, FAR_HOST, 20000, 8081}, ALL, POOL,
+			DROP_LB_NO_FLOW},
+		{"a port beyond", {POOL, FAR_HOST, 9, 8081}, ALL, POOL, DROP_LB_NO_FLOW},
+		{"a pool's, cut short", {POOL, FAR_HOST, 20000, 8081}, 27, POOL, DROP_LB_NO_FLOW},
 	};
 
 	(void)state;
@@ -234,6 +252,88 @@ static void test_from_backend(void **state)
 	for (uint16_t i = 0; i < 40; i++)
 		from_backend(i % net->n_workers, i & 1 ? FAR_HOST : ROUTER, (uint16_t)(2000 + i),
 			i & 2 ? ALL : LEAST);
+}
+
+/* --- flows with a source of ours --- */
+
+static const struct source_case {
+	uint32_t service, client;
+	uint16_t backend_port, iface; /* where the client is */
+} source_cases[] = {
+	{FULL, LAN_HOST, 8081, LAN},
+	{HAIRPIN, ROUTER, 9000, WAN},
+};
+
+/* A client's first packet, at a worker; the port that the flow has at the pool's address. */
+static uint16_t begin_source(
+	const struct source_case *c, uint16_t at, uint16_t sport, uint16_t *owner)
+{
+	struct lb_bed_packet in = {c->client, c->service, sport, 80, TCP_SYN};
+	struct rte_mbuf *m;
+	uint16_t port;
+
+	lb_pass_in(net, at, c->iface, frame, lb_bed_frame(frame, &in));
+	m = only("first packet", WAN, owner);
+	assert_int_equal(ip4_hdr_src(pkt_ip4(m)), POOL);
+	port = from_be16(((const be16 *)pkt_l4(m))[0]);
+	lb_pass_rest(net);
+	return port;
+}
+
+/* What the backend, or a router before it, says of the pool's packet: the client hears it. */
+static void to_pool(
+	const struct source_case *c, uint16_t at, uint32_t from, uint16_t sport, uint32_t quote)
+{
+	uint16_t owner = 0, by = 0, port = begin_source(c, at, sport, &owner);
+	struct lb_bed_packet got = {POOL, FAR_HOST, port, c->backend_port, TCP_ACK, .len = 300};
+	struct lb_bed_packet other = got;
+	struct rte_mbuf *m;
+
+	lb_pass_in(net, (at + 3) % net->n_workers, WAN, frame,
+		about(from, POOL, 3, from == FAR_HOST ? 3 : 4, 1200, &got, quote));
+	m = only("error", c->iface, &by);
+	assert_int_equal(by, owner);
+	assert_int_equal(ip4_hdr_src(pkt_ip4(m)), from == FAR_HOST ? c->service : from);
+	assert_int_equal(ip4_hdr_dst(pkt_ip4(m)), c->client);
+	assert_int_equal(pkt_ip4(m)->ttl, 63);
+	expect_quote(m, 0, c->client, sport, c->service, 80);
+	lb_pass_rest(net);
+	other.dport++; /* not this flow's */
+	lb_pass_in(net, at, WAN, frame, about(from, POOL, 3, 3, 0, &other, quote));
+	assert_int_equal(lb_pass_drops(net, DROP_LB_NO_FLOW), 1);
+	lb_pass_rest(net);
+}
+
+/* What the client, or a router before it, says of the service's packet: the backend hears it. */
+static void to_backend(
+	const struct source_case *c, uint16_t at, uint32_t from, uint16_t sport, uint32_t quote)
+{
+	uint16_t owner = 0, by = 0, port = begin_source(c, at, sport, &owner);
+	struct lb_bed_packet sent = {c->service, c->client, 80, sport, TCP_ACK, .len = 400};
+	struct rte_mbuf *m;
+
+	lb_pass_in(net, (at + 1) % net->n_workers, c->iface, frame,
+		about(from, c->service, 3, 4, 1300, &sent, quote));
+	m = only("error", WAN, &by);
+	assert_int_equal(by, owner);
+	assert_int_equal(ip4_hdr_src(pkt_ip4(m)), from == c->client ? POOL : from);
+	assert_int_equal(ip4_hdr_dst(pkt_ip4(m)), FAR_HOST);
+	assert_int_equal(pkt_ip4(m)->ttl, 63);
+	expect_quote(m, 0, FAR_HOST, c->backend_port, POOL, port);
+	lb_pass_rest(net);
+}
+
+static void test_sources(void **state)
+{
+	(void)state;
+	for (uint16_t i = 0; i < 40; i++) {
+		const struct source_case *c = &source_cases[i & 1];
+		uint32_t quote = i & 2 ? ALL : LEAST;
+		uint16_t sport = (uint16_t)(6000 + i);
+
+		to_pool(c, i % net->n_workers, i & 4 ? FAR_HOST : UPSTREAM, sport, quote);
+		to_backend(c, i % net->n_workers, i & 4 ? c->client : UPSTREAM, sport, quote);
+	}
 }
 
 /* What is no error about a flow is routed as it is. */
@@ -447,6 +547,7 @@ int main(void)
 		cmocka_unit_test(test_from_client),
 		cmocka_unit_test(test_from_nowhere),
 		cmocka_unit_test(test_from_backend),
+		cmocka_unit_test(test_sources),
 		cmocka_unit_test(test_transit),
 		cmocka_unit_test(test_tunnels),
 		cmocka_unit_test(test_foreign_tunnels),

@@ -102,7 +102,8 @@ bool lb_icmp_behind(struct worker *w, const struct lb_match *match, struct rte_m
 	uint16_t owner, backend;
 
 	if (!read_quote(m, &q) || !lb_filter_has(match, q.ip->dst) ||
-		q.ip->src != pkt_ip4(m)->dst || lookup_is_ours(w->net, ip4_hdr_src(q.ip)))
+		q.ip->src != pkt_ip4(m)->dst || lookup_is_ours(w->net, ip4_hdr_src(q.ip)) ||
+		lookup_is_service(w->net, ip4_hdr_src(q.ip))) /* a masquerade's, maybe */
 		return false;
 	b = lb_binding_of(match, q.ip->dst, q.dport, q.ip->proto);
 	if (b == NULL)
@@ -111,6 +112,8 @@ bool lb_icmp_behind(struct worker *w, const struct lb_match *match, struct rte_m
 		lb->vservice[b->service].addr, b->port != 0 ? b->service_port : q.dport};
 	owner = steer_owner_by(w, q.ip->src, service.addr, q.sport, service.port);
 	if (owner != w->id) {
+		if (m->port & PKT_STEERED) /* its owner has been asked */
+			return false;
 		handover(w, owner, m);
 		return true;
 	}

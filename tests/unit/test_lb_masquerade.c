@@ -7,6 +7,7 @@
 #define VIRTUAL	  FAKE_ADDR(198, 18, 1, 111)
 #define STRANGER  FAKE_ADDR(198, 19, 9, 9) /* by the wan, too */
 #define NEIGHBOUR FAKE_ADDR(198, 18, 0, 3) /* inside, not known yet */
+#define SERVICE	  FAKE_ADDR(198, 18, 2, 77)
 
 enum { WORKERS = 4, FIRST = 10000, PORTS = 128, LAST = FIRST + PORTS - 1 };
 
@@ -33,6 +34,21 @@ static void begin(uint16_t workers, uint32_t addr)
 static void end(void)
 {
 	lb_bed_end(net->worker[0]);
+}
+
+/* The same, and NAT to a host outside (:80) and to one inside (:8080), beside it. */
+static void begin_both(uint16_t workers, uint32_t addr)
+{
+	static const uint32_t backends[] = {WAN_HOST, LAN_HOST};
+
+	begin(workers, addr);
+	for (uint32_t i = 0; i < RTE_DIM(backends); i++) {
+		struct lb_service_conf *s =
+			lb_bed_service(&conf, i == 0 ? "out" : "in", SERVICE + i, 80, LB_TCP);
+
+		lb_bed_backend(s, backends[i], i == 0 ? 80 : 8080, 1);
+	}
+	assert_int_equal(lb_bed_apply(net, &conf), 0);
 }
 
 static struct nat_result sent(uint16_t at, uint16_t in, struct lb_bed_packet p)
@@ -346,6 +362,72 @@ static void test_errors(void **state)
 	end();
 }
 
+/* An error comes in at every worker, and goes out with its ends and what it quotes changed. */
+static void complained(uint16_t in, uint32_t src, uint32_t dst, struct lb_bed_packet about,
+	uint32_t as_src, uint32_t as_dst, struct lb_bed_packet as)
+{
+	uint8_t quoted[200], frame[300], expect[300];
+
+	for (uint16_t at = 0; at < net->n_workers; at++) {
+		struct nat_result r;
+		uint32_t len;
+
+		lb_bed_frame(quoted, &about);
+		len = error(frame, src, dst, quoted, 40);
+		r = nat_bed_frame(net, at, in, frame, len);
+		lb_bed_frame(quoted, &as);
+		assert_int_equal(error(expect, as_src, as_dst, quoted, 40), len);
+		nat_bed_is(&r, expect, len);
+	}
+}
+
+/* About a backend's packet, but of no flow: routed as it is. */
+static void expect_plain(struct lb_bed_packet about)
+{
+	uint8_t quoted[200], frame[300];
+
+	lb_bed_frame(quoted, &about);
+	for (uint16_t at = 0; at < net->n_workers; at++) {
+		uint32_t len = error(frame, about.dst, about.src, quoted, 40);
+		struct nat_result r = nat_bed_frame(net, at, WAN, frame, len);
+
+		assert_int_equal(r.end, PLAIN);
+		assert_memory_equal(r.frame + ETH_HDR_LEN, frame + ETH_HDR_LEN, len - ETH_HDR_LEN);
+	}
+}
+
+/* Hosts outside and inside are backends, too: errors are still whose they are, or nobody's here. */
+static void test_errors_beside_nat(void **state)
+{
+	(void)state;
+	for (uint16_t i = 0; i < 40; i++) {
+		uint32_t own = i & 1 ? VIRTUAL : OWN;
+		struct lb_bed_packet out = {LAN_HOST, WAN_HOST, (uint16_t)(1000 + i), 80, TCP_SYN};
+		struct lb_bed_packet in = {LAN_HOST, STRANGER, 8080, (uint16_t)(2000 + i), TCP_SYN};
+		struct lb_bed_packet flow = {
+			STRANGER, SERVICE + 1, (uint16_t)(3000 + i), 80, TCP_SYN};
+		struct lb_bed_packet told;
+		struct nat_result r;
+		uint16_t port;
+
+		begin_both(i & 2 ? WORKERS : 1, i & 1 ? VIRTUAL : 0);
+		port = mapped(out);
+		told = nat_bed_ends(out, own, port, WAN_HOST, 80);
+		complained(WAN, STRANGER, own, told, STRANGER, LAN_HOST, out);
+		r = sent(0, LAN,
+			in); /* asked for by two: by the service's flows, then by mappings */
+		assert_int_equal(r.end, OUT);
+		port = nat_bed_sport(&r);
+		told = nat_bed_back(nat_bed_ends(in, own, port, in.dst, in.dport), TCP_ACK);
+		complained(LAN, LAN_HOST, STRANGER, nat_bed_back(in, TCP_ACK), own, STRANGER, told);
+		sent(0, WAN, flow);
+		told = nat_bed_ends(flow, STRANGER, flow.sport, LAN_HOST, 8080);
+		complained(LAN, LAN_HOST, STRANGER, told, SERVICE + 1, STRANGER, flow);
+		expect_plain((struct lb_bed_packet){STRANGER, WAN_HOST, 9, 80, TCP_SYN});
+		end();
+	}
+}
+
 static void test_errors_about_echoes(void **state)
 {
 	uint8_t about[200], as[200], frame[300], expect[300];
@@ -506,6 +588,7 @@ int main(void)
 		cmocka_unit_test(test_hairpin),
 		cmocka_unit_test(test_echo),
 		cmocka_unit_test(test_errors),
+		cmocka_unit_test(test_errors_beside_nat),
 		cmocka_unit_test(test_errors_about_echoes),
 		cmocka_unit_test(test_exhaustion),
 		cmocka_unit_test(test_tcp_times),

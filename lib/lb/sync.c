@@ -78,13 +78,15 @@ static enum sync_state state_of(const struct flow *f)
 	return f->state == FLOW_CLOSING ? SYNC_CLOSING : SYNC_CLOSED;
 }
 
-/* Whether there is anything to say of it: it lives and is ours, or the other side thinks it lives.
+/*
+ * Whether there is anything to say of it: it lives and is ours, or the other side thinks it lives.
+ * Of one that a SYN proxy opened nobody else knows how its numbers change.
  */
 static bool is_to_tell(const struct lb *lb, const struct flow *f)
 {
 	bool lives = f->state == FLOW_ESTABLISHED || f->state == FLOW_CLOSING;
 
-	return (lives || (f->state == FLOW_CLOSED && (f->marks & LB_TOLD) != 0)) &&
+	return (lives || (f->state == FLOW_CLOSED && (f->marks & LB_TOLD) != 0)) && !f->proxied &&
 	       lb->vservice[f->service].kind == LB_SLOT_SERVICE;
 }
 

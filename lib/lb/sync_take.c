@@ -71,17 +71,20 @@ static int age_of(const struct worker *w, const struct flow *f)
 
 /*
  * Whether the other side knows a flow better that is here, too. It was taken from there, and no
- * packet of it has come here; or packets have, but not for longer, and seconds are not exact.
+ * packet of it has come here; or packets have, but not for longer, and seconds are not exact. What
+ * a SYN proxy opened here nobody knows better while it lives.
  */
 static bool is_newer(const struct worker *w, const struct flow *f, const struct sync_record *r)
 {
+	if (f->proxied && f->state != FLOW_CLOSED)
+		return false;
 	return f->state == FLOW_TAKEN ? age_of(w, f) >= r->age : age_of(w, f) > r->age + 1;
 }
 
 /*
  * The address and port of ours that the flow has towards its backend, as it has them there. False:
- * the address is not in the pool here, or another flow has the port, or answers
- * to it would not come to this worker.
+ * the address is not in the pool here, or another flow has the port, or answers to it would not
+ * come to this worker.
  */
 static bool take_source(struct worker *w, struct flow *f, const struct sync_record *r)
 {
@@ -148,6 +151,7 @@ static enum counter take(
 	if (f != NULL) {
 		lb_flow_gone(w, f);
 		f->marks &= (uint8_t)~LB_SOURCE;
+		f->proxied = false;
 	} else {
 		f = flow_add(w->lb->flows, hash, &key, w->lb->seconds, &gone);
 		lb_flow_gone(w, &gone);

@@ -54,12 +54,6 @@ static void check_use(const struct lb_conf *c, const struct use *list, uint32_t 
 		}
 }
 
-static void check_range(struct conf_pos at, const char *path, uint16_t first, struct errs *e)
-{
-	if (first < LB_PORT_LEAST)
-		errs_add(e, at, path, "%u; ports of %u and more are allowed", first, LB_PORT_LEAST);
-}
-
 static void check_pools(
 	const struct lb_conf *c, struct use list[LB_POOL_MAX], uint32_t *n, struct errs *e)
 {
@@ -68,8 +62,6 @@ static void check_pools(
 	for (uint32_t i = 0; i < c->n_pools; i++) {
 		const struct lb_pool_conf *p = &c->pools[i];
 
-		snprintf(path, sizeof(path), "balancers.pools.%s.ports", p->name);
-		check_range(p->at, path, p->port, e);
 		snprintf(path, sizeof(path), "balancers.pools.%s.addresses", p->name);
 		if (p->n == 0)
 			errs_add(e, p->at, path, "none; at least one is needed");
@@ -87,13 +79,9 @@ static void check_pools(
 static void check_masquerades(
 	const struct lb_conf *c, struct use list[LB_POOL_MAX], uint32_t *n, struct errs *e)
 {
-	char path[PATH];
-
 	for (uint32_t i = 0; i < c->n_masquerades && *n < LB_POOL_MAX; i++, ++*n) {
 		const struct lb_masquerade_conf *m = &c->masquerades[i];
 
-		snprintf(path, sizeof(path), "balancers.masquerades.%s.ports", m->name);
-		check_range(m->at, path, m->port, e);
 		list[*n] = (struct use){.at = m->at,
 			.addr = m->addr,
 			.out = m->out,

@@ -249,9 +249,12 @@ void lb_sync_note(struct worker *w, const struct flow *f);
 uint16_t lb_start(struct worker *w, struct rte_mbuf *m, const struct lb_ends *ends, uint32_t hash,
 	const struct flow_key *key, struct flow **f);
 
-/* A flow by itself, of a client that has shown that it is there. NULL: none, and why. */
-struct flow *lb_begin(
-	struct worker *w, uint32_t hash, const struct flow_key *key, enum drop_reason *why);
+/*
+ * A flow by itself, of a client that has shown by m that it is there; with a source of ours, if it
+ * needs one. NULL: none, and why.
+ */
+struct flow *lb_begin(struct worker *w, const struct rte_mbuf *m, uint32_t hash,
+	const struct flow_key *key, enum drop_reason *why);
 
 /* What changes of a flow's packet on its way to the backend (balance.c). */
 void lb_towards_flow(const struct worker *w, const struct flow *f, struct lb_edit *e);

@@ -10,6 +10,7 @@
 #include "inner.h"
 #include "net/steer.h"
 #include "ports.h"
+#include "synproxy.h"
 
 /* What the hash of an answer is without our port. */
 static uint32_t rest_of_hash(be32 backend, be16 port, be32 ours)
@@ -96,6 +97,8 @@ void lb_pool_reply(struct worker *w, struct rte_mbuf *m, uint16_t nat, const str
 		.kind = LB_EDIT_BOTH,
 		.src = {s->addr, f->service_port},
 		.dst = {f->addr, f->port}};
+	if (unlikely(f->proxied) && !lb_proxy_out(w, m, ends, f, &e.seq))
+		return;
 	lb_track(w, f, s, ends->flags, false);
 	lb_count_out(w, f->backend, m);
 	lb_send(w, m, &e);

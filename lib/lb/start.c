@@ -229,18 +229,6 @@ const uint16_t *lb_place(
 	return pick == NULL ? &nobody : &pick->place[maglev_place(hash, pick->size)];
 }
 
-struct flow *lb_begin(
-	struct worker *w, uint32_t hash, const struct flow_key *key, enum drop_reason *why)
-{
-	const struct lb_vservice *s = &w->net->lb->vservice[key->service];
-	uint16_t backend = chosen(w, key, lb_pick_of(s), TCP_SYN, why);
-
-	if (backend == LB_NOBODY)
-		return NULL;
-	*why = DROP_LB_TABLE_FULL;
-	return place(w, key, hash, backend);
-}
-
 /*
  * Whether a flow needs a source of ours: always in full NAT; in NAT with a pool, where the client
  * is on the backend's side, and answers would go past us.
@@ -255,6 +243,33 @@ static bool needs_source(
 		return true;
 	return s->mode == LB_NAT && s->nat != 0 &&
 	       lookup_egress(w, m, from_be32(lb->backend[backend].addr)) == pkt_iface(m);
+}
+
+/* The flow gets a source of ours if it needs one. False: there is none, and the flow has ended. */
+static bool gets_source(struct worker *w, const struct rte_mbuf *m, struct flow *f)
+{
+	if (flow_has_source(f) || !needs_source(w, m, f->service, f->backend) || lb_pool_take(w, f))
+		return true;
+	lb_flow_gone(w, f);
+	flow_end(w->lb->flows, f);
+	return false;
+}
+
+struct flow *lb_begin(struct worker *w, const struct rte_mbuf *m, uint32_t hash,
+	const struct flow_key *key, enum drop_reason *why)
+{
+	const struct lb_vservice *s = &w->net->lb->vservice[key->service];
+	uint16_t backend = chosen(w, key, lb_pick_of(s), TCP_SYN, why);
+	struct flow *f;
+
+	if (backend == LB_NOBODY)
+		return NULL;
+	*why = DROP_LB_TABLE_FULL;
+	f = place(w, key, hash, backend);
+	if (f == NULL)
+		return NULL;
+	*why = DROP_LB_NO_PORT;
+	return gets_source(w, m, f) ? f : NULL;
 }
 
 static uint16_t start(struct worker *w, struct rte_mbuf *m, const struct lb_ends *ends,
@@ -303,16 +318,13 @@ uint16_t lb_start(struct worker *w, struct rte_mbuf *m, const struct lb_ends *en
 	uint16_t backend = start(w, m, ends, hash, key, f);
 
 	/* one that goes on has its source already, if it needs one */
-	if (backend == LB_NOBODY || (*f != NULL && (*f)->state != FLOW_NEW) ||
-		(*f != NULL && flow_has_source(*f)) || !needs_source(w, m, key->service, backend))
+	if (backend == LB_NOBODY || (*f != NULL && (*f)->state != FLOW_NEW))
 		return backend;
-	if (*f == NULL)
+	if (*f == NULL && needs_source(w, m, key->service, backend))
 		return refused(w, m, key->service,
 			ends->flags & TCP_RST ? DROP_LB_NO_FLOW : DROP_LB_TABLE_FULL);
-	if (lb_pool_take(w, *f))
+	if (*f == NULL || gets_source(w, m, *f))
 		return backend;
-	lb_flow_gone(w, *f);
-	flow_end(w->lb->flows, *f);
 	*f = NULL;
 	return refused(w, m, key->service, DROP_LB_NO_PORT);
 }

@@ -297,7 +297,7 @@ static void open_flow(struct worker *w, struct rte_mbuf *m, uint32_t hash,
 	const struct flow_key *key, const struct proxied *x)
 {
 	enum drop_reason why;
-	struct flow *f = lb_begin(w, hash, key, &why);
+	struct flow *f = lb_begin(w, m, hash, key, &why);
 
 	w->count[COUNT_lb_cookies_taken]++;
 	if (f == NULL) { /* it believes that it is connected */

@@ -2,6 +2,7 @@
 /* Handshakes by the SYN proxy, as scripts of packets between a client and its backend. */
 #include "limits_bed.h"
 
+#define POOL FAKE_ADDR(198, 18, 0, 101)
 #define CISN 1000
 #define BISN 0xfffffff0u /* numbers wrap */
 
@@ -282,6 +283,49 @@ static void test_no_cookie(void **state)
 	bed_end();
 }
 
+/* The backend knows the client by an address of ours, and its numbers change all the same. */
+static void test_full_nat(void **state)
+{
+	static struct lb_addr_conf addr = {.addr = POOL};
+	static struct lb_pool_conf pool = {
+		.name = "inner", .n = 1, .addrs = &addr, .port = 2000, .last_port = 2000};
+	uint32_t cookie, other;
+	struct seg syn, s;
+
+	(void)state;
+	bed_conf();
+	service.syn_proxy = LB_SYN_ALWAYS;
+	service.mode = LB_FULL_NAT;
+	strcpy(service.pool, pool.name);
+	conf.pools = &pool;
+	conf.n_pools = 1;
+	bed_begin();
+	cookie = cookie_for(7, CISN, 1400);
+	other = cookie_for(8, CISN, 1400);
+	bed_send(client_says(7, TCP_ACK, CISN + 1, cookie + 1));
+	syn = bed_take();
+	EXPECT(syn, POOL, syn.dst, TCP_SYN, CISN, 0);
+	assert_int_equal(syn.sport, 2000);
+	assert_int_equal(syn.dport, BPORT);
+	bed_send(backend_says(&syn, TCP_SYN | TCP_ACK, BISN, CISN + 1));
+	s = bed_take();
+	EXPECT(s, POOL, syn.dst, TCP_ACK, CISN + 1, BISN + 1);
+	s = bed_take();
+	EXPECT(s, VIP, CLIENT(1), TCP_ACK, cookie + 1, CISN + 1);
+	bed_send(backend_says(&syn, TCP_ACK, BISN + 1, CISN + 1));
+	s = bed_take();
+	EXPECT(s, VIP, CLIENT(1), TCP_ACK, cookie + 1, CISN + 1);
+	bed_send(client_says(7, TCP_ACK, CISN + 1, cookie + 301));
+	s = bed_take();
+	EXPECT(s, POOL, syn.dst, TCP_ACK, CISN + 1, BISN + 301);
+	bed_send(client_says(8, TCP_ACK, CISN + 1, other + 1)); /* no port is left for it */
+	s = bed_take();
+	EXPECT(s, VIP, CLIENT(1), TCP_RST, other + 1, 0);
+	bed_silence();
+	assert_int_equal(bed_service()->flows, 1);
+	bed_end();
+}
+
 /* Whoever is refused by a limit when his cookie comes is told: he believes that he is connected. */
 static void test_limits(void **state)
 {
@@ -385,6 +429,7 @@ int main(void)
 		cmocka_unit_test(test_bad_backends),
 		cmocka_unit_test(test_a_client_that_goes),
 		cmocka_unit_test(test_no_cookie),
+		cmocka_unit_test(test_full_nat),
 		cmocka_unit_test(test_limits),
 		cmocka_unit_test(test_auto),
 		cmocka_unit_test(test_flood),

@@ -5,6 +5,7 @@
  */
 #include "lb_pass.h"
 #include "net/local.h"
+#include "net/steer.h"
 
 #define NAT	 FAKE_ADDR(198, 18, 0, 100) /* :80 to FAR_HOST:8080 */
 #define DSR	 FAKE_ADDR(198, 18, 0, 101) /* :80 to WAN_HOST */
@@ -15,6 +16,12 @@
 enum { WORKERS = 4, OUT_MAX = 64 };
 
 static struct lb_bed_conf conf;
+static struct lb_masquerade_conf home = {.name = "home",
+	.prefix = FAKE_ADDR(10, 0, 0, 0),
+	.depth = 8,
+	.out = "lan", /* its own address there */
+	.port = 10000,
+	.last_port = 20000};
 static struct net *net;
 static uint8_t frame[FRAME_MAX], part[FRAME_MAX], whole[FRAME_MAX];
 
@@ -40,6 +47,17 @@ static int set_up_workers(uint16_t n)
 	return 0;
 }
 
+/* What is whole again is shown to the masquerade first, whomever it is for. */
+static int set_up_masquerade(uint16_t n)
+{
+	if (set_up_workers(n) < 0)
+		return -1;
+	conf.c.masquerades = &home;
+	conf.c.n_masquerades = 1;
+	assert_int_equal(lb_bed_apply(net, &conf), 0);
+	return 0;
+}
+
 static int one_worker(void **state)
 {
 	(void)state;
@@ -50,6 +68,18 @@ static int four_workers(void **state)
 {
 	(void)state;
 	return set_up_workers(WORKERS);
+}
+
+static int one_with_masquerade(void **state)
+{
+	(void)state;
+	return set_up_masquerade(1);
+}
+
+static int two_with_masquerade(void **state)
+{
+	(void)state;
+	return set_up_masquerade(2);
 }
 
 static int tear_down(void **state)
@@ -290,6 +320,59 @@ static void test_bounds(void **state)
 	lb_pass_rest(net);
 }
 
+/* --- for this host --- */
+
+static uint64_t counted(enum counter c)
+{
+	uint64_t n = 0;
+
+	for (uint16_t i = 0; i < net->n_workers; i++)
+		n += net->worker[i]->count[c];
+	return n;
+}
+
+static void test_echoes(void **state)
+{
+	static const uint32_t to[] = {LAN_ADDR, WAN_ADDR, NAT};
+
+	(void)state;
+	for (uint16_t n = 0; n < 12; n++) {
+		struct ip4_fields f = {.ttl = 1, .src = LAN_HOST, .dst = to[n % RTE_DIM(to)]};
+		uint32_t len = frame_icmp(frame, f, ICMP_TYPE_ECHO, 0, 3000);
+		uint64_t delivered = counted(COUNT_ip4_delivered);
+
+		send_cut(n, LAN, len, 1480, (uint16_t)(500 + n));
+		assert_int_equal(together(LAN, 3), len);
+		assert_int_equal(ip4_hdr_src(frame_ip(whole)), f.dst);
+		assert_int_equal(ip4_hdr_dst(frame_ip(whole)), LAN_HOST);
+		assert_int_equal(icmp_hdr_check((struct icmp_hdr *)frame_l4(whole),
+					 len - ETH_HDR_LEN - IP4_HDR_LEN),
+			ICMP_OK);
+		assert_int_equal(counted(COUNT_ip4_delivered), delivered + 1);
+		lb_pass_rest(net);
+	}
+}
+
+/* Datagrams get to the worker that owns their ports, within and beyond a masquerade's range. */
+static void test_datagrams(void **state)
+{
+	(void)state;
+	for (uint16_t n = 0; n < 12; n++) {
+		struct lb_bed_packet in = {LAN_HOST, LAN_ADDR, (uint16_t)(1000 + n),
+			n & 1 ? 53 : (uint16_t)(10000 + n), .len = 2000};
+		uint32_t len = lb_bed_frame(frame, &in);
+		const struct worker *w = net->worker[steer_owner_by(net->worker[0], to_be32(in.src),
+			to_be32(in.dst), to_be16(in.sport), to_be16(in.dport))];
+
+		send_cut(n, LAN, len, 800, (uint16_t)(700 + n));
+		assert_int_equal(w->udp.n, 1);
+		assert_int_equal(rte_pktmbuf_pkt_len(w->udp.pkt[0]), len);
+		assert_int_equal(pkt_iface(w->udp.pkt[0]), LAN);
+		assert_true(local_csum_ok(w->udp.pkt[0], (uint16_t)(UDP_HDR_LEN + in.len)));
+		lb_pass_rest(net);
+	}
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -298,9 +381,15 @@ int main(void)
 		cmocka_unit_test(test_from_backends),
 		cmocka_unit_test(test_own_affairs),
 		cmocka_unit_test(test_bounds),
+		cmocka_unit_test(test_echoes),
+		cmocka_unit_test(test_datagrams),
 	};
 	int failed = cmocka_run_group_tests_name("lb_fragments", tests, one_worker, tear_down);
 
-	return failed + cmocka_run_group_tests_name(
-				"lb_fragments, four workers", tests, four_workers, tear_down);
+	failed += cmocka_run_group_tests_name(
+		"lb_fragments, four workers", tests, four_workers, tear_down);
+	failed += cmocka_run_group_tests_name(
+		"lb_fragments, masquerade", tests, one_with_masquerade, tear_down);
+	return failed + cmocka_run_group_tests_name("lb_fragments, masquerade, two workers", tests,
+				two_with_masquerade, tear_down);
 }

@@ -14,6 +14,7 @@
 #include "net/chain.h"
 #include "net/punt.h"
 #include "net/steer.h"
+#include "synproxy.h"
 #include "wire/icmp_hdr.h"
 
 #define PATH_MTU_MIN 576 /* what is said to be narrower is not believed: RFC 1191 5.1's concern */
@@ -24,6 +25,7 @@ struct quote {
 	struct ip4_hdr *ip;
 	size_t room; /* bytes from ip on that are at hand */
 	be16 sport, dport;
+	uint32_t seq; /* what is added to TCP's number: SYN proxy */
 };
 
 /* Reads it; false: no error, or about no packet with ports, or not at hand. */
@@ -45,6 +47,7 @@ static bool read_quote(const struct rte_mbuf *m, struct quote *q)
 	port = ip4_hdr_payload(q->ip);
 	q->sport = port[0];
 	q->dport = port[1];
+	q->seq = 0;
 	return true;
 }
 
@@ -61,6 +64,8 @@ static void send(struct worker *w, struct rte_mbuf *m, const struct quote *q, st
 
 	if (adj == 0)
 		return;
+	if (unlikely(q->seq != 0))
+		nat_quoted_seq(q->ip, q->room, q->seq, &q->icmp->csum);
 	nat_quoted(q->ip, q->room, src, dst, &q->icmp->csum);
 	if (from != 0)
 		ip4_hdr_set_src(ip, from_be32(from));
@@ -168,8 +173,7 @@ static void to_client(struct worker *w, struct rte_mbuf *m, uint16_t nat, const 
 }
 
 /* To the backend of the flow that a service's packet was of. Takes m. */
-static void to_backend(
-	struct worker *w, struct rte_mbuf *m, uint16_t service, const struct quote *q)
+static void to_backend(struct worker *w, struct rte_mbuf *m, uint16_t service, struct quote *q)
 {
 	struct flow_key key = {q->ip->dst, q->dport, q->sport, service};
 	struct nat_end client = {key.addr, key.port};
@@ -182,8 +186,10 @@ static void to_backend(
 		return;
 	}
 	lb_towards(w, &w->net->lb->backend[backend], key.service_port, &e);
-	if (f != NULL)
+	if (f != NULL) {
 		lb_source_of(w->net->lb, f, &e);
+		q->seq = f->proxied ? 0 - lb_proxy_shift(w, f) : 0;
+	}
 	lb_count_in(w, backend, m);
 	if (e.kind == LB_EDIT_DST)
 		send(w, m, q, e.dst, client, 0, e.dst.addr);

@@ -12,7 +12,7 @@ static void put(be16 *word, be16 value, be16 *csum)
 	*word = value;
 }
 
-static void put_addr(be32 *word, be32 value, be16 *csum)
+static void put32(be32 *word, be32 value, be16 *csum)
 {
 	*csum = csum_update32(*csum, *word, value);
 	*word = value;
@@ -46,8 +46,19 @@ void nat_quoted(
 		put(l4_csum, sum, csum);
 	}
 	put(&quoted->csum, ip_csum, csum);
-	put_addr(&quoted->src, src.addr, csum);
-	put_addr(&quoted->dst, dst.addr, csum);
+	put32(&quoted->src, src.addr, csum);
+	put32(&quoted->dst, dst.addr, csum);
 	put(&port[0], src.port, csum);
 	put(&port[1], dst.port, csum);
+}
+
+void nat_quoted_seq(struct ip4_hdr *quoted, size_t room, uint32_t more, be16 *csum)
+{
+	struct tcp_hdr *tcp = ip4_hdr_payload(quoted);
+	be16 *l4_csum = quoted_csum(quoted, room);
+	be32 seq = to_be32(tcp_hdr_seq(tcp) + more);
+
+	if (l4_csum != NULL)
+		put(l4_csum, csum_update32(*l4_csum, tcp->seq, seq), csum);
+	put32(&tcp->seq, seq, csum);
 }

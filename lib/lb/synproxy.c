@@ -498,6 +498,11 @@ bool lb_proxy_out(struct worker *w, struct rte_mbuf *m, const struct lb_ends *en
 	return true;
 }
 
+uint32_t lb_proxy_shift(const struct worker *w, const struct flow *f)
+{
+	return (f->marks & LB_REPLIED) != 0 ? of(w, f)->delta : 0;
+}
+
 /* --- time --- */
 
 void lb_proxy_time(struct worker *w)

@@ -34,6 +34,9 @@ bool lb_proxy_in(struct worker *w, struct rte_mbuf *m, const struct lb_ends *end
 bool lb_proxy_out(struct worker *w, struct rte_mbuf *m, const struct lb_ends *ends, struct flow *f,
 	uint32_t *seq);
 
+/* From the numbers of a proxied flow's backend to those that its client knows; 0: none yet. */
+uint32_t lb_proxy_shift(const struct worker *w, const struct flow *f);
+
 /* SYNs that backends have not answered. In timed passes. */
 void lb_proxy_time(struct worker *w);
 

@@ -283,6 +283,49 @@ static void test_no_cookie(void **state)
 	bed_end();
 }
 
+/* What a router says of a backend's segment quotes it with the backend's number again. */
+static void quoted_number(const struct seg *said, uint32_t room, const struct seg *want)
+{
+	struct ip4_fields f = {.ttl = 64, .src = CLIENT(9), .dst = VIP, .proto = IP4_PROTO_ICMP};
+	uint8_t frame[200], message[100], bytes[200];
+	const struct icmp_hdr *icmp;
+	struct rte_mbuf *m;
+
+	bed_bytes(bytes, said);
+	memcpy(message + ICMP_HDR_LEN, frame_ip(bytes), room);
+	icmp_hdr_build((struct icmp_hdr *)message, ICMP_TYPE_UNREACH, ICMP_CODE_FRAG_NEEDED, 1300,
+		ICMP_HDR_LEN + room);
+	m = fake_packet(w, LAN, frame, frame_ip4(frame, f, NULL, 0, message, ICMP_HDR_LEN + room),
+		0, FAKE_POOL);
+	lane_put(&w->quoted, m, 0);
+	fake_run(w, &w->quoted, stage_quoted);
+	assert_int_equal(bed_out(), 1);
+	bed_bytes(bytes, want);
+	assert_int_equal(ip4_hdr_dst(pkt_ip4(m)), want->src);
+	icmp = pkt_l4(m);
+	assert_int_equal(icmp_hdr_check(icmp, ICMP_HDR_LEN + room), ICMP_OK);
+	assert_memory_equal(icmp + 1, frame_ip(bytes), room);
+	w->fwd_out.n = 0;
+	w->books.tx++;
+	rte_pktmbuf_free(m);
+}
+
+static void test_errors(void **state)
+{
+	struct seg syn, said, knows;
+	uint32_t cookie;
+
+	(void)state;
+	set_up(LB_SYN_ALWAYS);
+	syn = handshake(7, &cookie);
+	said = (struct seg){VIP, VPORT, CLIENT(1), 7, TCP_ACK, cookie + 77, CISN + 1, 9, 0, 0};
+	knows = backend_says(&syn, TCP_ACK, BISN + 77, CISN + 1);
+	knows.window = said.window;
+	quoted_number(&said, 40, &knows);
+	quoted_number(&said, 28, &knows); /* its checksum is not quoted */
+	bed_end();
+}
+
 /* The backend knows the client by an address of ours, and its numbers change all the same. */
 static void test_full_nat(void **state)
 {
@@ -429,6 +472,7 @@ int main(void)
 		cmocka_unit_test(test_bad_backends),
 		cmocka_unit_test(test_a_client_that_goes),
 		cmocka_unit_test(test_no_cookie),
+		cmocka_unit_test(test_errors),
 		cmocka_unit_test(test_full_nat),
 		cmocka_unit_test(test_limits),
 		cmocka_unit_test(test_auto),

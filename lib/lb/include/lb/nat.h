@@ -74,5 +74,7 @@ static inline void nat_src(struct ip4_hdr *ip, void *l4, struct nat_end from)
  */
 void nat_quoted(
 	struct ip4_hdr *quoted, size_t room, struct nat_end src, struct nat_end dst, be16 *csum);
+/* The same of TCP's sequence number, which is more by so much; at least eight bytes of TCP's. */
+void nat_quoted_seq(struct ip4_hdr *quoted, size_t room, uint32_t more, be16 *csum);
 
 #endif

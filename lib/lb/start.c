@@ -114,6 +114,8 @@ static uint16_t choose(struct worker *w, const struct flow_key *key, const struc
 		return by_hash(w, pick, hash_of(w, key));
 	switch ((enum lb_scheduler)s->scheduler) {
 	case LB_ROUND_ROBIN:
+		if (pick->n_turn == 0)
+			break; /* an apply changes the scheduler just now, or had no memory */
 		return by_turn(w, pick, key->service);
 	case LB_LEAST_CONNECTIONS:
 		return by_load(w, pick, key->service);

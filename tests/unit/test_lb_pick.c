@@ -95,6 +95,25 @@ static void expect_shares(const uint32_t *got, const uint16_t *weight, uint32_t 
 	}
 }
 
+/* Between two stores of an apply, a service may have a scheduler and the other one's table. */
+static void test_scheduler_changes(void **state)
+{
+	static const uint16_t weights[] = {1, 1, 1};
+
+	(void)state;
+	for (int before = 0; before < LB_SCHEDULERS; before++)
+		for (int after = 0; after < LB_SCHEDULERS; after++) {
+			struct lb_running s;
+			uint32_t got[MOST + 1];
+
+			with((enum lb_scheduler)before, weights, 3);
+			assert_true(lb_service_find(w->net, "web", &s));
+			w->net->lb->vservice[s.slot[1]].scheduler = (uint8_t)after;
+			spread(got);
+			forget();
+		}
+}
+
 static void test_shares(void **state)
 {
 	static const uint16_t weights[][MOST] = {
@@ -256,6 +275,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_shares),
+		cmocka_unit_test(test_scheduler_changes),
 		cmocka_unit_test(test_flows_stay),
 		cmocka_unit_test(test_turns),
 		cmocka_unit_test(test_source),

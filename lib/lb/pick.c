@@ -164,6 +164,34 @@ static int fill_places(struct lb_pick *p, const struct lb_svc *s, uint32_t which
 	return rc;
 }
 
+static uint64_t mix(uint64_t sum, uint64_t word)
+{
+	sum = (sum ^ word) * UINT64_C(0x9e3779b97f4a7c15);
+	return sum ^ sum >> 32;
+}
+
+/* All that a table depends on, in 64 bits. */
+static uint64_t made_of(const struct lb_svc *s, uint32_t which)
+{
+	uint64_t sum = mix(s->conf.scheduler == LB_ROUND_ROBIN, s->conf.table_size);
+
+	for (uint32_t i = 0; i < s->conf.n_backends; i++) {
+		const struct lb_member *m = &s->members[i];
+
+		sum = mix(sum, id_of(m));
+		sum = mix(sum, (uint64_t)m->weight * s->scale << 32 | m->parts);
+		sum = mix(sum, m->slot[which]);
+	}
+	return sum;
+}
+
+bool lb_pick_stays(const struct net *net, const struct lb_svc *s, uint32_t which)
+{
+	const struct lb_pick *now = atomic_load(&net->lb->vservice[s->slot[which]].pick);
+
+	return now != NULL && now->made_of == made_of(s, which);
+}
+
 int lb_pick_new(struct net *net, struct lb_svc *s, uint32_t which, struct lb_pick **pick)
 {
 	uint32_t n = s->conf.n_backends, size = s->conf.table_size, turns = 0;
@@ -188,6 +216,7 @@ int lb_pick_new(struct net *net, struct lb_svc *s, uint32_t which, struct lb_pic
 		free(weight);
 		return -ENOMEM;
 	}
+	p->made_of = made_of(s, which);
 	p->size = size;
 	p->price = (uint32_t *)(((uintptr_t)&p->place[size] + 3) & ~(uintptr_t)3);
 	p->open = (uint16_t *)(p->price + n);
@@ -238,8 +267,8 @@ void lb_settle(struct net *net, struct lb_svc *s)
 		}
 		pick = s->pick[k];
 		s->pick[k] = NULL;
-		if (pick == NULL && lb_pick_new(net, s, k, &pick) < 0)
-			continue; /* the table of before serves; states count all the same */
+		if (pick == NULL && (lb_pick_stays(net, s, k) || lb_pick_new(net, s, k, &pick) < 0))
+			continue; /* it is right, or has to serve: states count all the same */
 		old = atomic_exchange_explicit(&v->pick, pick, memory_order_acq_rel);
 		if (old != NULL)
 			epoch_defer(net->epoch, free, old);

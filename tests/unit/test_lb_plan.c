@@ -116,6 +116,57 @@ static void test_slots_stay(void **state)
 	nothing();
 }
 
+static const struct lb_pick *pick_of(const char *name)
+{
+	return atomic_load(&w->net->lb->vservice[service(name)->slot[0]].pick);
+}
+
+/* Tables take milliseconds each: only those of services that have changed are made anew. */
+static void test_tables_stay(void **state)
+{
+	const struct lb_pick *a, *b;
+
+	(void)state;
+	for (int i = 0; i < 7; i++) {
+		two_services();
+		apply();
+		a = pick_of("a");
+		b = pick_of("b");
+		conf.backend[0][1].weight = i == 1 ? 2 : 1;
+		conf.backend[0][1].addr = BACKEND(i == 2 ? 2 : 1);
+		conf.backend[0][1].admin = i == 3 ? LB_DRAIN : LB_ENABLED;
+		conf.service[0].scheduler = i == 4 ? LB_ROUND_ROBIN : LB_MAGLEV;
+		conf.service[0].table_size = i == 5 ? 257 : 251;
+		conf.service[0].mode = i == 6 ? LB_FULL_NAT : LB_NAT; /* other slots */
+		apply();
+		assert_int_equal(pick_of("a") == a, i == 0);
+		assert_ptr_equal(pick_of("b"), b);
+		nothing();
+	}
+}
+
+/* What is not in force yet is no reason to leave a table as it is, and what is back is one. */
+static void test_tables_of_builds_that_fail(void **state)
+{
+	const struct lb_pick *a;
+
+	(void)state;
+	two_services();
+	apply();
+	a = pick_of("a");
+	conf.backend[0][1].weight = 2;
+	assert_int_equal(lb_build(w->net, &conf.c, NULL), 0);
+	lb_abandon(w->net);
+	assert_ptr_equal(pick_of("a"), a);
+	conf.backend[0][1].weight = 1;
+	apply();
+	assert_ptr_equal(pick_of("a"), a);
+	conf.backend[0][1].weight = 2;
+	apply();
+	assert_ptr_not_equal(pick_of("a"), a);
+	nothing();
+}
+
 /* Names or ports change, and who keeps one of them keeps its slot; nobody shares one. */
 static void test_identity(void **state)
 {
@@ -413,6 +464,8 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_slots_stay),
+		cmocka_unit_test(test_tables_stay),
+		cmocka_unit_test(test_tables_of_builds_that_fail),
 		cmocka_unit_test(test_identity),
 		cmocka_unit_test(test_slots_come_back),
 		cmocka_unit_test(test_slots_of_no_flows),

@@ -60,6 +60,7 @@ struct lb_pick {
 	uint16_t *open;	  /* [n] slots */
 	uint32_t *price;  /* [n] of a flow, by weight: least connections */
 	uint16_t *turn;	  /* [n_turn] slots in the order of their turns */
+	uint64_t made_of; /* of what it was made of: with the same it would be the same */
 	uint16_t place[]; /* Maglev: slot, or LB_NOBODY */
 };
 

@@ -6,8 +6,6 @@
  */
 #include "control.h"
 #include "lb/lb.h"
-
-#include "control.h"
 #include "lb/maglev.h"
 #include "wire/ip4_addr.h"
 

@@ -1,8 +1,10 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /* check_nat: what is wrong with pools and masquerades, as far as they and services show it. */
 #include "lb/lb.h"
+#include "lb/vservice.h"
 #include "wire/ip4_addr.h"
 
+#include <inttypes.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -122,6 +124,29 @@ static void check_services(const struct lb_conf *c, struct errs *e)
 	}
 }
 
+/* Each has slots for TCP and for UDP, as many as it needs; a masquerade has three of both kinds. */
+static void check_slots(const struct lb_conf *c, struct errs *e)
+{
+	uint64_t services = (uint64_t)LB_NAT_PROTOS * c->n_masquerades, backends = services;
+
+	for (uint32_t i = 0; i < c->n_services; i++) {
+		uint32_t n = c->services[i].protocol == LB_TCP_AND_UDP ? 2 : 1;
+
+		services += n;
+		backends += (uint64_t)n * c->services[i].n_backends;
+	}
+	if (c->n_masquerades > 0 && services > 2 * (uint64_t)c->max_services)
+		errs_add(e, c->masquerades[0].at, "balancers.masquerades",
+			"three places for each and one for each service's protocol are %" PRIu64
+			"; system.limits.balanced_services is %u, which has two each",
+			services, c->max_services);
+	if (c->n_masquerades > 0 && backends > 2 * (uint64_t)c->max_backends)
+		errs_add(e, c->masquerades[0].at, "balancers.masquerades",
+			"three places for each and one for each backend's protocol are %" PRIu64
+			"; system.limits.balanced_backends is %u, which has two each",
+			backends, c->max_backends);
+}
+
 int lb_check_nat(const struct lb_conf *c, struct errs *e)
 {
 	struct use list[LB_POOL_MAX];
@@ -139,6 +164,7 @@ int lb_check_nat(const struct lb_conf *c, struct errs *e)
 		errs_add(e, c->masquerades[0].at, "balancers.masquerades",
 			"system.limits.flows is 0: nothing is mapped; with masquerades it has to "
 			"be more");
+	check_slots(c, e);
 	check_pools(c, list, &n, e);
 	check_masquerades(c, list, &n, e);
 	check_services(c, e);

@@ -268,6 +268,26 @@ static const struct check_case nat[] = {
 		"t:7:5: balancers.masquerades: system.limits.flows is 0: nothing is mapped; with "
 		"masquerades it has to be more\n"
 		"t:7:5: balancers.masquerades.a: a router's; system.pipeline is host\n"},
+	{"masquerades that services leave no room for",
+		"system: {limits: {balanced_services: 2, balanced_backends: 2}}\n" PORTS
+		"balancers:\n"
+		"  masquerades:\n"
+		"    a: {inside: 198.18.0.0/24, out: wan}\n"
+		"  services:\n"
+		"    b: {address: 198.18.0.100, port: 80, protocol: both, backends: "
+		"[{address: 198.18.1.1}]}\n",
+		"t:7:5: balancers.masquerades: three places for each and one for each service's "
+		"protocol are 5; system.limits.balanced_services is 2, which has two each\n"
+		"t:7:5: balancers.masquerades: three places for each and one for each backend's "
+		"protocol are 5; system.limits.balanced_backends is 2, which has two each\n"},
+	{"masquerades that just have room",
+		"system: {limits: {balanced_services: 2, balanced_backends: 2}}\n" PORTS
+		"balancers:\n"
+		"  masquerades:\n"
+		"    a: {inside: 198.18.0.0/24, out: wan}\n"
+		"  services:\n"
+		"    b: {address: 198.18.0.100, port: 80, backends: [{address: 198.18.1.1}]}\n",
+		""},
 	{"masquerades",
 		PORTS "balancers:\n"
 		      "  masquerades:\n"

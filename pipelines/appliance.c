@@ -6,6 +6,9 @@
  *           |-> odd ->^ |-> local -> reassemble -> steer -> icmp | udp | tcp
  *                       '-> error -> tcp_output -> fib(out) -> forward_out -> fragment -> tx
  *
+ *   fib(in) -> balance -> forward_out   to a virtual address: its backend's, from here on
+ *   check -> replies -> forward_out     what backends answer, or is masqueraded; the rest: fib(in)
+ *
  * As in router.c, whose contract holds here, too. What differs: tcp gives segments to this worker's
  * stack, and tcp_output alone makes any. A connection lives on one worker, where steer brings it.
  */

@@ -118,8 +118,7 @@ static void check_sync(const struct conf *c, const struct addresses *a, struct e
 		errs_add(e, near(c, "balancers.sync.key"), "balancers.sync.key",
 			"missing; a text that the two instances alone have");
 	if (c->system.pipeline == PIPELINE_HOST)
-		errs_add(e, near(c, "balancers.sync"), "balancers.sync",
-			"a router's; system.pipeline is host");
+		errs_add(e, near(c, "balancers.sync"), "balancers.sync", "%s", NO_BALANCER);
 	for (uint32_t i = 0; i < c->services.n; i++)
 		if (c->services.list[i].kind <= SERVICE_UDP_DISCARD &&
 			c->services.list[i].port == s->port &&
@@ -175,8 +174,7 @@ static void check_host(const struct conf *c, struct errs *e)
 	if (c->system.pipeline != PIPELINE_HOST)
 		return;
 	if (c->balancers.n_services > 0)
-		errs_add(e, c->balancers.services[0].at, "balancers.services",
-			"a router's; system.pipeline is host");
+		errs_add(e, c->balancers.services[0].at, "balancers.services", "%s", NO_BALANCER);
 	for (uint32_t i = 0; i < c->ports.n; i++) {
 		check_host_iface(&c->ports.list[i].iface, e);
 		for (uint32_t j = 0; j < c->ports.list[i].n_vlans; j++)

@@ -6,6 +6,9 @@
 #include "addresses.h"
 #include "config/conf.h"
 
+/* What a host alone, without services to balance, makes of them. */
+#define NO_BALANCER "system.pipeline is host; appliance or balancer is needed"
+
 void check_balancers(const struct conf *c, const struct addresses *a, struct errs *e);
 
 #endif

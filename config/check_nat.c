@@ -2,6 +2,7 @@
 /* check_nat: pools and masquerades beside ports, gateways and neighbours. */
 #include "check_nat.h"
 
+#include "check_balancers.h"
 #include "wire/ip4_addr.h"
 
 #include <stdio.h>
@@ -59,7 +60,7 @@ void check_nat(const struct conf *c, const struct addresses *a, struct errs *e)
 
 		if (c->system.pipeline == PIPELINE_HOST) {
 			snprintf(path, sizeof(path), "balancers.masquerades.%s", m->name);
-			errs_add(e, m->at, path, "a router's; system.pipeline is host");
+			errs_add(e, m->at, path, "%s", NO_BALANCER);
 		}
 		snprintf(path, sizeof(path), "balancers.masquerades.%s.out", m->name);
 		if (!addresses_iface(&c->ports, m->out))

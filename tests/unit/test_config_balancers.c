@@ -267,7 +267,8 @@ static const struct check_case nat[] = {
 		"    a: {inside: 198.18.0.0/24, out: wan}\n",
 		"t:7:5: balancers.masquerades: system.limits.flows is 0: nothing is mapped; with "
 		"masquerades it has to be more\n"
-		"t:7:5: balancers.masquerades.a: a router's; system.pipeline is host\n"},
+		"t:7:5: balancers.masquerades.a: system.pipeline is host; appliance or balancer is "
+		"needed\n"},
 	{"masquerades that services leave no room for",
 		"system: {limits: {balanced_services: 2, balanced_backends: 2}}\n" PORTS
 		"balancers:\n"

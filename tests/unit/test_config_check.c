@@ -158,7 +158,8 @@ static const struct check_case references[] = {
 		"system: {pipeline: host}\n" PORTS
 		"balancers: {services: {a: {address: 198.18.0.100, port: 80, backends: [{address: "
 		"198.18.1.1}]}}}\n",
-		"t:5:24: balancers.services: a router's; system.pipeline is host\n"},
+		"t:5:24: balancers.services: system.pipeline is host; appliance or balancer is "
+		"needed\n"},
 	{"roots",
 		"services:\n"
 		"  a: {kind: http, listen: 0.0.0.0:80}\n"

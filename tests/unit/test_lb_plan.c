@@ -460,6 +460,46 @@ static void test_addresses(void **state)
 	assert_int_equal(fib_entry_kind(fib4_lookup(w->net->fib, VIP(0))), FIB_GLEAN);
 }
 
+/* Whatever changes for long, and whether a build fails: in the end, nothing is lost. */
+static void test_many_applies(void **state)
+{
+	struct lb_addr_conf addr = {.addr = VIP(8)};
+	struct lb_pool_conf pool = {.name = "p", .n = 1, .addrs = &addr};
+	struct lb_masquerade_conf out = {.name = "m", .depth = 24, .addr = VIP(9), .out = "none"};
+	uint32_t failed = 0;
+
+	(void)state;
+	for (uint32_t i = 0; i < 300; i++) {
+		two_services();
+		conf.c.n_services = i % 3;
+		conf.service[0].addr = VIP(i % 5);
+		conf.service[0].protocol = 1 + i % 3;
+		conf.service[0].mode = i % 2 ? LB_FULL_NAT : LB_NAT;
+		snprintf(conf.service[0].pool, LB_NAME, "%s", i % 2 ? "p" : "");
+		conf.backend[0][1].addr = BACKEND(i % 7);
+		pool.port = out.port = (uint16_t)(1024 + i % 11);
+		pool.last_port = out.last_port = 2047;
+		conf.c.pools = &pool;
+		conf.c.n_pools = i % 4 > 0;
+		conf.c.masquerades = &out;
+		conf.c.n_masquerades = i % 5 > 1;
+		if (i % 6 == 0) { /* this one is not wanted after all */
+			assert_int_equal(lb_build(w->net, &conf.c, NULL), 0);
+			lb_abandon(w->net);
+		}
+		if (i % 10 == 9) /* more than there is room for */
+			while (conf.c.n_services < BED_SERVICES)
+				lb_bed_service(&conf, "x", VIP(20), (uint16_t)conf.c.n_services,
+					LB_TCP_AND_UDP);
+		failed += lb_bed_apply(w->net, &conf) == -ENOSPC;
+		lb_bed_wait(w->net, 1000);
+	}
+	assert_int_equal(failed, 30);
+	nothing();
+	for (uint32_t i = 0; i < LB_POOL_MAX; i++)
+		assert_false(w->net->lb->control->nat[i].used);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -475,6 +515,7 @@ int main(void)
 		cmocka_unit_test(test_counts_are_ones_own),
 		cmocka_unit_test(test_ranges),
 		cmocka_unit_test(test_addresses),
+		cmocka_unit_test(test_many_applies),
 	};
 
 	return cmocka_run_group_tests(tests, set_up, tear_down);

@@ -12,10 +12,11 @@ static void put(be16 *word, be16 value, be16 *csum)
 	*word = value;
 }
 
-static void put32(be32 *word, be32 value, be16 *csum)
+/* A word stands at any even address: what is quoted begins 42 bytes behind the frame. */
+static void put32(void *word, be32 value, be16 *csum)
 {
-	*csum = csum_update32(*csum, *word, value);
-	*word = value;
+	*csum = csum_update32(*csum, load32(word), value);
+	store32(word, value);
 }
 
 /* Where the quoted checksum stands, or NULL: it was cut off, or there is none. */

@@ -250,9 +250,10 @@ static struct rte_mbuf *join(struct worker *w, struct datagram *d)
 	if (d->ecn & 1 << ECN_CE)
 		ip->tos |= ECN_CE;
 	ip4_hdr_csum_set(ip);
-	/* the flow's owner may be another than the fragment's, and the NIC's words were of a part
-	 */
+	/* the flow's owner may be another than the fragment's, and the NIC's words were of a part:
+	 * steer_owner_of() knows by the packet's type that it was not the NIC that steered it */
 	m->port = (m->port & ~PKT_STEERED) | marks;
+	m->packet_type = RTE_PTYPE_L4_FRAG;
 	m->ol_flags &= ~(RTE_MBUF_F_RX_L4_CKSUM_MASK | RTE_MBUF_F_RX_RSS_HASH);
 	forget(r, d);
 	return m;

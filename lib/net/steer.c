@@ -64,6 +64,12 @@ uint16_t steer_owner_by(const struct worker *w, be32 src, be32 dst, be16 sport, 
 	return w->net->owner[hash_flow_wire(src, dst, sport, dport) & (OWNER_MAP - 1)];
 }
 
+/* It was put together here, and lies in one buffer all the same. */
+static bool was_in_parts(const struct rte_mbuf *m)
+{
+	return (m->packet_type & RTE_PTYPE_L4_MASK) == RTE_PTYPE_L4_FRAG;
+}
+
 /* The NIC has put it here by the same hash and map, so nobody need ask again. */
 static bool is_home(const struct worker *w, const struct rte_mbuf *m)
 {
@@ -72,7 +78,8 @@ static bool is_home(const struct worker *w, const struct rte_mbuf *m)
 
 	if (m->port & PKT_STEERED)
 		return true;
-	return p != NULL && p->rss_trusted && m->nb_segs == 1 && has_ports(pkt_ip4(m));
+	return p != NULL && p->rss_trusted && m->nb_segs == 1 && !was_in_parts(m) &&
+	       has_ports(pkt_ip4(m));
 }
 
 uint16_t steer_owner_of(const struct worker *w, const struct rte_mbuf *m)

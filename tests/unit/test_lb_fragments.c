@@ -5,6 +5,7 @@
  */
 #include "lb_pass.h"
 #include "net/local.h"
+#include "net/port.h"
 #include "net/steer.h"
 
 #define NAT	 FAKE_ADDR(198, 18, 0, 100) /* :80 to FAR_HOST:8080 */
@@ -235,6 +236,32 @@ static void test_one_flow(void **state)
 	assert_int_equal(after - before, 1);
 }
 
+/*
+ * Nor does it matter that the NIC steers as we do: it has steered the parts, by what these have.
+ * The headers of a datagram whose first part is short are put into one buffer, and so is all of it.
+ */
+static void test_where_the_nic_steers(void **state)
+{
+	struct port port = {.rss_trusted = true};
+
+	(void)state;
+	for (uint16_t i = 0; i < 16; i++) {
+		struct lb_bed_packet in = {LAN_HOST, NAT, (uint16_t)(4000 + i), 80, .len = 100};
+		struct rte_mbuf *m[1];
+		uint16_t by, of_parts;
+
+		lb_pass_in(net, 0, LAN, frame, lb_bed_frame(frame, &in));
+		assert_int_equal(lb_pass_out(net, WAN, m, 1, &by), 1);
+		lb_pass_rest(net);
+		net->port[net->iface[LAN].slot] = &port;
+		send_cut(1, LAN, lb_bed_frame(frame, &in), 48, (uint16_t)(99 + i));
+		net->port[net->iface[LAN].slot] = NULL;
+		assert_int_equal(lb_pass_out(net, WAN, m, 1, &of_parts), 1);
+		lb_pass_rest(net);
+		assert_int_equal(by, of_parts);
+	}
+}
+
 /* --- from backends --- */
 
 static void from_backend(uint16_t n, uint32_t data, uint32_t step, uint32_t frames)
@@ -378,6 +405,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_to_services),
 		cmocka_unit_test(test_one_flow),
+		cmocka_unit_test(test_where_the_nic_steers),
 		cmocka_unit_test(test_from_backends),
 		cmocka_unit_test(test_own_affairs),
 		cmocka_unit_test(test_bounds),

@@ -212,6 +212,7 @@ static void set_masquerade(struct net *net, const struct lb_masquerade_conf *c, 
 		n->backend[k] = u->backend[k];
 		v->addr = to_be32(c->addr);
 		v->proto = protos[k];
+		v->mode = LB_NAT; /* answers pass here */
 		v->keep = true;
 		v->nat = UINT64_C(1) << nat;
 		set_idle(v, t);

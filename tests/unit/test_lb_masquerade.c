@@ -572,6 +572,40 @@ static void test_an_apply(void **state)
 	end();
 }
 
+/* An apply, and all that it removed has left. */
+static void settle(uint32_t services, uint32_t masquerades)
+{
+	conf.c.n_services = services;
+	conf.c.n_masquerades = masquerades;
+	assert_int_equal(lb_bed_apply(net, &conf), 0);
+	lb_bed_wait(net, 90000);
+}
+
+/* Its slots may have been a service's whose replies passed elsewhere: they pass here. */
+static void test_slots_of_others(void **state)
+{
+	struct lb_bed_packet p = {LAN_HOST, WAN_HOST, 1000, 80, TCP_SYN}, back;
+	struct lb_service_conf *s;
+
+	(void)state;
+	begin(1, 0);
+	settle(0, 0);
+	s = lb_bed_service(&conf, "dsr", FAKE_ADDR(198, 18, 0, 101), 80, LB_TCP_AND_UDP);
+	s->mode = LB_DSR;
+	lb_bed_backend(s, WAN_HOST, 0, 1);
+	settle(1, 0);
+	settle(0, 0);
+	settle(0, 1);
+	back = (struct lb_bed_packet){WAN_HOST, OWN, 80, mapped(p), TCP_SYN | TCP_ACK};
+	assert_int_equal(sent(0, WAN, back).end, OUT);
+	p.flags = back.flags = TCP_FIN | TCP_ACK;
+	assert_int_equal(sent(0, LAN, p).end, OUT);
+	assert_int_equal(sent(0, WAN, back).end, OUT);
+	lb_bed_wait(net, 55000);
+	assert_int_equal(nat_bed_ports(net, LB_NAT_TCP), 0);
+	end();
+}
+
 static int set_up(void **state)
 {
 	(void)state;
@@ -593,6 +627,7 @@ int main(void)
 		cmocka_unit_test(test_exhaustion),
 		cmocka_unit_test(test_tcp_times),
 		cmocka_unit_test(test_an_apply),
+		cmocka_unit_test(test_slots_of_others),
 	};
 
 	return cmocka_run_group_tests(tests, set_up, NULL);

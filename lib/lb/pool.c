@@ -95,6 +95,7 @@ void lb_pool_reply(struct worker *w, struct rte_mbuf *m, uint16_t nat, const str
 	s = &w->net->lb->vservice[f->service];
 	e = (struct lb_edit){.hop = from_be32(f->addr),
 		.kind = LB_EDIT_BOTH,
+		.mss = unlikely(ends->flags & TCP_SYN) ? lb_mss(s) : 0,
 		.src = {s->addr, f->service_port},
 		.dst = {f->addr, f->port}};
 	if (unlikely(f->proxied) && !lb_proxy_out(w, m, ends, f, &e.seq))

@@ -326,23 +326,51 @@ static void test_errors(void **state)
 	bed_end();
 }
 
-/* The backend knows the client by an address of ours, and its numbers change all the same. */
-static void test_full_nat(void **state)
+/* Full NAT with one address, which has one port. */
+static void set_up_pool(enum lb_syn_proxy mode, uint16_t mss)
 {
 	static struct lb_addr_conf addr = {.addr = POOL};
 	static struct lb_pool_conf pool = {
 		.name = "inner", .n = 1, .addrs = &addr, .port = 2000, .last_port = 2000};
-	uint32_t cookie, other;
-	struct seg syn, s;
 
-	(void)state;
 	bed_conf();
-	service.syn_proxy = LB_SYN_ALWAYS;
+	service.syn_proxy = mode;
 	service.mode = LB_FULL_NAT;
+	service.mss = mss;
 	strcpy(service.pool, pool.name);
 	conf.pools = &pool;
 	conf.n_pools = 1;
 	bed_begin();
+}
+
+/* Without the proxy, what SYNs announce is lowered both ways. */
+static void test_full_nat_mss(void **state)
+{
+	struct seg s = client_says(7, TCP_SYN, CISN, 0);
+
+	(void)state;
+	set_up_pool(LB_SYN_OFF, 1200);
+	s.mss = 1460;
+	bed_send(s);
+	s = bed_take();
+	assert_int_equal(s.mss, 1200);
+	s = backend_says(&s, TCP_SYN | TCP_ACK, BISN, CISN + 1);
+	s.mss = 1460;
+	bed_send(s);
+	s = bed_take();
+	EXPECT(s, VIP, CLIENT(1), TCP_SYN | TCP_ACK, BISN, CISN + 1);
+	assert_int_equal(s.mss, 1200);
+	bed_end();
+}
+
+/* The backend knows the client by an address of ours, and its numbers change all the same. */
+static void test_full_nat(void **state)
+{
+	uint32_t cookie, other;
+	struct seg syn, s;
+
+	(void)state;
+	set_up_pool(LB_SYN_ALWAYS, 0);
 	cookie = cookie_for(7, CISN, 1400);
 	other = cookie_for(8, CISN, 1400);
 	bed_send(client_says(7, TCP_ACK, CISN + 1, cookie + 1));
@@ -474,6 +502,7 @@ int main(void)
 		cmocka_unit_test(test_no_cookie),
 		cmocka_unit_test(test_errors),
 		cmocka_unit_test(test_full_nat),
+		cmocka_unit_test(test_full_nat_mss),
 		cmocka_unit_test(test_limits),
 		cmocka_unit_test(test_auto),
 		cmocka_unit_test(test_flood),

@@ -42,6 +42,7 @@ static const struct mode {
 	{"nat", LB_NAT, true},
 	{"dsr, table", LB_DSR, true},
 	{"dsr, maglev alone", LB_DSR, false},
+	{"ipip, maglev alone", LB_IPIP, false},
 };
 
 struct row {
@@ -110,6 +111,7 @@ static void make_services(void)
 			.keep = modes[i].keep,
 			.takeover = true,
 			.table_size = MAGLEV_SIZE,
+			.tunnel_source = ip4_addr(198, 18, 1, 254),
 			.n_backends = BACKENDS,
 			.backends = backends[i]};
 		snprintf(services[i].name, sizeof(services[i].name), "s%u", i);
@@ -147,10 +149,19 @@ struct ends {
 	uint16_t sport, dport;
 };
 
+/* A frame of 60 bytes, whatever it has grown to. */
+static char *frame_of(struct rte_mbuf *m)
+{
+	rte_pktmbuf_reset_headroom(m);
+	m->data_len = FRAME;
+	m->pkt_len = FRAME;
+	return rte_pktmbuf_mtod(m, char *);
+}
+
 static void write_packet(struct rte_mbuf *m, const struct ends *e, uint8_t flags)
 {
 	const uint16_t l4_len = FRAME - ETH_HDR_LEN - IP4_HDR_LEN;
-	char *frame = rte_pktmbuf_mtod(m, char *);
+	char *frame = frame_of(m);
 	struct tcp_hdr *tcp = (struct tcp_hdr *)(frame + ETH_HDR_LEN + IP4_HDR_LEN);
 
 	eth_hdr_build((struct eth_hdr *)frame, laps_mac, laps_mac, ETH_TYPE_IP4);
@@ -301,7 +312,8 @@ static void establish(uint32_t service, uint32_t flows)
 /* Where one lap's packets are, against where they should be. */
 static void assert_hits(const struct row *r)
 {
-	bool nat = r->way != TRANSIT && modes[r->service].mode == LB_NAT;
+	enum lb_mode mode = r->way == TRANSIT ? LB_DSR : modes[r->service].mode;
+	bool nat = mode == LB_NAT;
 
 	deal(r);
 	lap(r->packets);
@@ -319,7 +331,9 @@ static void assert_hits(const struct row *r)
 					e.dst == was.dst && e.dport == was.dport,
 				"a reply is not the service's");
 		else
-			must(e.dst == was.dst && pkt_ip4(m)->ttl == 63, "a packet was changed");
+			must(mode == LB_IPIP ? pkt_ip4(m)->proto == IP4_PROTO_IPIP
+					     : e.dst == was.dst && pkt_ip4(m)->ttl == 63,
+				"a packet was changed");
 		laps_give(m);
 	}
 }
@@ -507,6 +521,7 @@ int main(int argc, char **argv)
 			  dsr_table = {1, TO_BACKEND, SOME, SOME, 10},
 			  dsr = {2, TO_BACKEND, SOME, SOME, 10},
 			  dsr_many = {2, TO_BACKEND, SOME, 0, 10},
+			  ipip = {3, TO_BACKEND, SOME, SOME, 10},
 			  transit = {0, TRANSIT, SOME, SOME, 10},
 			  conns = {0, TO_BACKEND, SOME, 0, 1};
 
@@ -531,6 +546,7 @@ int main(int argc, char **argv)
 	gbench_add("lb/nat to backend, 1M flows, 65536 in flight/millrace", bench_flows, &nat_cold);
 	gbench_add("lb/dsr with table, 1024 flows/millrace", bench_flows, &dsr_table);
 	gbench_add("lb/dsr by maglev alone, 1024 flows/millrace", bench_flows, &dsr);
+	gbench_add("lb/ipip by maglev alone, 1024 flows/millrace", bench_flows, &ipip);
 	gbench_add("lb/dsr by maglev alone, 1M flows/millrace", bench_flows, &dsr_many);
 	for (size_t i = 0; i < RTE_DIM(published); i++)
 		gbench_add(published[i].name, bench_published, (void *)&published[i].cycles);

@@ -43,6 +43,7 @@ static void must(bool ok, const char *what)
 static void laps_net(const struct net_limits *limits)
 {
 	must(net_new(&laps.net, limits) == 0, "no memory for the tables");
+	laps.net->set = net_settings_default;
 	laps.net->n_workers = 1;
 	laps.w = worker_new(laps.net, 0, 1, -1, laps.pool);
 	must(laps.w != NULL, "no memory for the worker");

@@ -106,8 +106,9 @@ static inline bool ask(struct worker *w, const struct lb_match *match, struct rt
 		handover(w, owner, m);
 		return false;
 	}
+	a->ends = ends; /* whose own address nobody gets: it stays in registers */
 	if (unlikely(vip->nat != LB_NOBODY)) {
-		lb_pool_reply(w, m, vip->nat, &ends);
+		lb_pool_reply(w, m, vip->nat, &a->ends);
 		return false;
 	}
 	key = (struct flow_key){.addr = ends.ip->src,
@@ -122,7 +123,6 @@ static inline bool ask(struct worker *w, const struct lb_match *match, struct rt
 		return false;
 	}
 	a->m = m;
-	a->ends = ends;
 	a->key = key;
 	find(w, a);
 	return true;

@@ -22,18 +22,23 @@ struct nat_end {
 	be16 port;
 };
 
-/* A UDP checksum of 0 is none, and stays so; one that comes to 0 is written as ~0 (RFC 768). */
-static inline void nat_l4_csum(
-	const struct ip4_hdr *ip, void *l4, be32 old, be32 addr, be16 old_port, be16 port)
+/*
+ * The header's checksum when an address changes, and the other one's, when it is at hand, when a
+ * port does, too: both by one difference. A UDP checksum of 0 is none, and stays so; one that comes
+ * to 0 is written as ~0 (RFC 768).
+ */
+static inline void nat_csums(
+	struct ip4_hdr *ip, void *l4, be32 old, be32 addr, be16 old_port, be16 port)
 {
-	uint64_t change = (uint64_t)(uint32_t)~old + addr + (uint16_t)~old_port + port;
+	uint64_t change = (uint64_t)(uint32_t)~old + addr;
+	struct tcp_hdr *tcp = l4;
+	struct udp_hdr *udp = l4;
 
-	if (ip->proto == IP4_PROTO_TCP) {
-		struct tcp_hdr *tcp = l4;
-
+	ip->csum = (be16)~csum_fold64(change + (uint16_t)~ip->csum);
+	change += (uint64_t)(uint16_t)~old_port + port;
+	if (l4 != NULL && ip->proto == IP4_PROTO_TCP) {
 		tcp->csum = (be16)~csum_fold64(change + (uint16_t)~tcp->csum);
-	} else if (((struct udp_hdr *)l4)->csum != 0) {
-		struct udp_hdr *udp = l4;
+	} else if (l4 != NULL && udp->csum != 0) {
 		be16 csum = (be16)~csum_fold64(change + (uint16_t)~udp->csum);
 
 		udp->csum = csum == 0 ? 0xffff : csum;
@@ -43,26 +48,20 @@ static inline void nat_l4_csum(
 /* The packet is for `to`. */
 static inline void nat_dst(struct ip4_hdr *ip, void *l4, struct nat_end to)
 {
-	be16 *port = (be16 *)l4 + 1; /* as in TCP, so in UDP */
+	be16 none = 0, *port = l4 != NULL ? (be16 *)l4 + 1 : &none; /* as in TCP, so in UDP */
 
-	if (l4 != NULL) {
-		nat_l4_csum(ip, l4, ip->dst, to.addr, *port, to.port);
-		*port = to.port;
-	}
-	ip->csum = csum_update32(ip->csum, ip->dst, to.addr);
+	nat_csums(ip, l4, ip->dst, to.addr, *port, to.port);
+	*port = to.port;
 	ip->dst = to.addr;
 }
 
 /* The packet is from `from`. */
 static inline void nat_src(struct ip4_hdr *ip, void *l4, struct nat_end from)
 {
-	be16 *port = l4;
+	be16 none = 0, *port = l4 != NULL ? l4 : &none;
 
-	if (l4 != NULL) {
-		nat_l4_csum(ip, l4, ip->src, from.addr, *port, from.port);
-		*port = from.port;
-	}
-	ip->csum = csum_update32(ip->csum, ip->src, from.addr);
+	nat_csums(ip, l4, ip->src, from.addr, *port, from.port);
+	*port = from.port;
 	ip->src = from.addr;
 }
 

@@ -2,7 +2,7 @@
 /*
  * stage_balance: packets for virtual services, to their backends.
  *
- * service (aux: index of a vip) -> fwd_out | local | reasm | error | hand-over | park | drop.
+ * service (aux: index of a vip) -> tx | fwd_out | local | reasm | error | hand-over | park | drop.
  * A burst in three passes: whose flow it is, its bucket on the way; the flow and its backend, the
  * route on the way; what changes, and out.
  */

@@ -67,3 +67,22 @@ uint32_t lb_way_odd(struct worker *w, struct rte_mbuf *m, const struct lb_edit *
 	}
 	return is_too_long(w, m, e, a) ? 0 : index;
 }
+
+void lb_send_odd(struct worker *w, struct rte_mbuf *m, struct ip4_hdr *ip, void *l4,
+	const struct lb_edit *e, fib_entry entry)
+{
+	uint32_t adj = lb_way_odd(w, m, e, entry);
+
+	if (adj == 0)
+		return;
+	if (e->more != 0) {
+		tunnel_send(w, m, e, adj);
+		return;
+	}
+	if (e->mss > LB_MSS_LINK)
+		mss_clamp(w, m, e->mss);
+	ip4_hdr_dec_ttl(ip);
+	lb_rewrite(ip, l4, e);
+	w->count[COUNT_ip4_forwarded]++;
+	lane_put(&w->fwd_out, m, adj);
+}

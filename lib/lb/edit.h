@@ -4,7 +4,8 @@
  *
  * A packet is sent when nothing stands in its way any more: a route, a neighbour that answers, TTL,
  * MTU. Until then nothing of it is rewritten, so that who parks it, or complains of it to its
- * sender, has it as it came; a parked packet begins again at fib(in).
+ * sender, has it as it came; a parked packet begins again at fib(in). What needs no more than its
+ * headers goes straight to its device, the rest by forward_out.
  */
 #ifndef LB_EDIT_H
 #define LB_EDIT_H
@@ -15,6 +16,7 @@
 #include "net/lookup.h"
 #include "net/mss.h"
 #include "net/park.h"
+#include "net/rewrite.h"
 
 enum lb_edit_kind {
 	LB_EDIT_NONE,
@@ -52,22 +54,28 @@ static inline int32_t lb_path_mtu(const struct lb_edit *e)
  */
 uint32_t lb_way_odd(struct worker *w, struct rte_mbuf *m, const struct lb_edit *e, fib_entry entry);
 
-/* The same, where one question says that nothing is in the way; ip: m's header. */
+/* One question: below zero, there is a reason to look closer. ip: m's header. */
+static inline int32_t lb_in_way(
+	const struct adj *a, const struct ip4_hdr *ip, const struct lb_edit *e)
+{
+	int32_t plain = __atomic_load_n(&a->plain, __ATOMIC_ACQUIRE);
+	int32_t len = (int32_t)ip4_hdr_total_len(ip) + e->more;
+
+	return (plain - len) | (lb_path_mtu(e) - len) | (ip->ttl - 2) |
+	       -(int32_t)(e->kind == LB_EDIT_MAC && a->addr != e->hop);
+}
+
+/* The same as lb_way_odd(), where one question says that nothing is in the way. */
 static inline uint32_t lb_way(
 	struct worker *w, struct rte_mbuf *m, const struct ip4_hdr *ip, const struct lb_edit *e)
 {
 	fib_entry entry = fib4_lookup(w->net->fib, e->hop);
-	const struct adj *a = &w->net->adj[fib_entry_index(entry)];
-	int32_t plain, len = (int32_t)ip4_hdr_total_len(ip) + e->more;
+	uint32_t adj = fib_entry_index(entry);
 
-	if (unlikely(fib_entry_kind(entry) != FIB_FORWARD))
+	if (unlikely(fib_entry_kind(entry) != FIB_FORWARD ||
+		     lb_in_way(&w->net->adj[adj], ip, e) < 0))
 		return lb_way_odd(w, m, e, entry);
-	plain = __atomic_load_n(&a->plain, __ATOMIC_ACQUIRE);
-	plain = (plain - len) | (lb_path_mtu(e) - len) | (ip->ttl - 2);
-	plain |= -(int32_t)(e->kind == LB_EDIT_MAC && a->addr != e->hop);
-	if (unlikely(plain < 0))
-		return lb_way_odd(w, m, e, entry);
-	return fib_entry_index(entry);
+	return adj;
 }
 
 /*
@@ -111,24 +119,42 @@ static inline void lb_rewrite(struct ip4_hdr *ip, void *l4, const struct lb_edit
 	}
 }
 
-/* Takes ownership; ip and l4: m's headers. */
+/* What is not plain: it may have to be clamped, padded or cut. Takes ownership. */
+void lb_send_odd(struct worker *w, struct rte_mbuf *m, struct ip4_hdr *ip, void *l4,
+	const struct lb_edit *e, fib_entry entry);
+
+/* Whether nothing is to do but what lb_send_at() does. */
+static inline bool lb_is_plain(const struct adj *a, const struct rte_mbuf *m,
+	const struct ip4_hdr *ip, const struct lb_edit *e)
+{
+	int32_t spare = (int32_t)rte_pktmbuf_pkt_len(m) - ETH_MIN_FRAME;
+
+	return (lb_in_way(a, ip, e) | spare | -(int32_t)e->mss) >= 0;
+}
+
+/*
+ * Takes ownership; ip and l4: m's headers. What is plain leaves at once: forward_out would ask the
+ * same again.
+ */
 static inline void lb_send_at(
 	struct worker *w, struct rte_mbuf *m, struct ip4_hdr *ip, void *l4, const struct lb_edit *e)
 {
-	uint32_t adj = lb_way(w, m, ip, e);
+	fib_entry entry = fib4_lookup(w->net->fib, e->hop);
+	uint32_t adj = fib_entry_index(entry);
 
-	if (unlikely(adj == 0))
+	if (unlikely(fib_entry_kind(entry) != FIB_FORWARD ||
+		     !lb_is_plain(&w->net->adj[adj], m, ip, e))) {
+		lb_send_odd(w, m, ip, l4, e, entry);
 		return;
+	}
 	if (e->more != 0) {
 		tunnel_send(w, m, e, adj);
 		return;
 	}
-	if (unlikely(e->mss > LB_MSS_LINK))
-		mss_clamp(w, m, e->mss);
 	ip4_hdr_dec_ttl(ip);
 	lb_rewrite(ip, l4, e);
 	w->count[COUNT_ip4_forwarded]++;
-	lane_put(&w->fwd_out, m, adj);
+	rewrite_send(w, m, adj);
 }
 
 /* The same. */

@@ -2,11 +2,11 @@
 /*
  * stage_replies: what comes from behind this instance and changes before it is routed.
  *
- * in -> in | fwd_out | local | error | hand-over | park | drop. A reply of destination NAT needs no
- * state to find its owner: the bindings say which service and port its backend answers for, and
- * with them which flow it would be. Where there is no such flow, the packet is the backend's own
- * affair and goes on in `in`, as all others do. In bursts: whose they would be, their buckets on
- * the way; then the flows, and out.
+ * in -> in | tx | fwd_out | local | error | hand-over | park | drop. A reply of destination NAT
+ * needs no state to find its owner: the bindings say which service and port its backend answers
+ * for, and with them which flow it would be. Where there is no such flow, the packet is the
+ * backend's own affair and goes on in `in`, as all others do. In bursts: whose they would be, their
+ * buckets on the way; then the flows, and out.
  */
 #include "bucket.h"
 #include "inner.h"

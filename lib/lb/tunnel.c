@@ -76,7 +76,10 @@ void tunnel_send(struct worker *w, struct rte_mbuf *m, const struct lb_edit *e, 
 		chain_trim(m, ETH_HDR_LEN + ip4_hdr_total_len(pkt_ip4(m)));
 	wrap(w, m, e, from);
 	w->count[COUNT_ip4_forwarded]++;
-	lane_put(&w->fwd_out, m, adj);
+	if (likely(ip4_hdr_total_len(pkt_ip4(m)) <= __atomic_load_n(&a->plain, __ATOMIC_ACQUIRE)))
+		rewrite_send(w, m, adj);
+	else
+		lane_put(&w->fwd_out, m, adj);
 }
 
 #define PATH_MTU_SECONDS 600 /* RFC 1191 6.3: then the way may have become wider */

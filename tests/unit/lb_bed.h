@@ -11,6 +11,7 @@
 #include "frame.h"
 #include "lb/lb.h"
 #include "lb/stage.h"
+#include "lb_stages.h"
 
 enum { BED_SERVICES = 16, BED_BACKENDS = 32 };
 

@@ -9,6 +9,7 @@
 
 #include "frame.h"
 #include "lb/lb.h"
+#include "lb_stages.h"
 #include "wire/tcp_opt.h"
 
 #include "the_worker.h"
@@ -81,9 +82,9 @@ static inline void bed_begin(void)
 static inline void bed_stages(void)
 {
 	if (lb_looks_behind(w))
-		stage_replies(w);
+		lb_bed_replies(w);
 	fake_run(w, &w->in, stage_fib_in);
-	fake_run(w, &w->service, stage_balance);
+	lb_bed_balance(w);
 	fake_run(w, &w->out, stage_fib_out);
 }
 

@@ -24,9 +24,9 @@ struct nat_result {
 static inline void nat_bed_pass(struct worker *w)
 {
 	if (lb_looks_behind(w))
-		stage_replies(w);
+		lb_bed_replies(w);
 	fake_run(w, &w->in, stage_fib_in);
-	fake_run(w, &w->service, stage_balance);
+	lb_bed_balance(w);
 }
 
 static inline void nat_bed_take(struct worker *w, struct nat_result *r)

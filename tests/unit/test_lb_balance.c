@@ -178,7 +178,7 @@ static void to_vip(const struct nat_case *c)
 	uint32_t len = lb_bed_frame(frame, &c->in);
 
 	lane_put(&w->service, fake_packet(w, LAN, frame, len, 0, FAKE_EXACT), vip_index(c->in.dst));
-	fake_run(w, &w->service, stage_balance);
+	lb_bed_balance(w);
 	expect(c, len);
 }
 
@@ -246,7 +246,7 @@ static void from_behind(const struct nat_case *c)
 	uint32_t len = lb_bed_frame(frame, &c->in);
 
 	lane_put(&w->in, fake_packet(w, WAN, frame, len, 0, FAKE_EXACT), 0);
-	stage_replies(w);
+	lb_bed_replies(w);
 	expect(c, len);
 }
 
@@ -301,7 +301,7 @@ static void test_replies(void **state)
 
 		lane_put(&w->service, fake_packet(w, LAN, frame, len, 0, FAKE_EXACT),
 			vip_index(begin[i].dst));
-		fake_run(w, &w->service, stage_balance);
+		lb_bed_balance(w);
 		assert_int_equal(w->fwd_out.n, 1);
 		fake_rest(w);
 	}
@@ -324,13 +324,13 @@ static void test_short(void **state)
 
 			lane_put(&w->service, fake_packet(w, LAN, frame, n, 0, FAKE_EXACT),
 				vip_index(ANY));
-			fake_run(w, &w->service, stage_balance);
+			lb_bed_balance(w);
 			assert_int_equal(w->fwd_out.n, 0);
 			fake_rest(w);
 			f.src = FAR_HOST, f.dst = LAN_HOST;
 			n = frame_ip4(frame, f, NULL, 0, frame + 100, len);
 			lane_put(&w->in, fake_packet(w, WAN, frame, n, 0, FAKE_EXACT), 0);
-			stage_replies(w);
+			lb_bed_replies(w);
 			expect_lane(&c, &w->in, 0, n);
 			fake_rest(w);
 		}
@@ -346,7 +346,7 @@ static void test_an_index_of_before(void **state)
 
 	(void)state;
 	lane_put(&w->service, fake_packet(w, LAN, frame, len, 0, FAKE_EXACT), vip_index(NEW));
-	fake_run(w, &w->service, stage_balance);
+	lb_bed_balance(w);
 	expect(&c, len);
 }
 
@@ -363,7 +363,7 @@ static void test_bursts(void **state)
 			lane_put(&w->service, fake_packet(w, LAN, frame, len, 0, FAKE_EXACT),
 				vip_index(WEB));
 		}
-		fake_run(w, &w->service, stage_balance);
+		lb_bed_balance(w);
 		assert_int_equal(w->fwd_out.n, n);
 		for (uint32_t i = 0; i < n; i++) {
 			const struct tcp_hdr *tcp = pkt_l4(w->fwd_out.pkt[i]);

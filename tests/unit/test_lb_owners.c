@@ -37,9 +37,9 @@ static int tear_down(void **state)
 /* One pass over what is in the lane `in` of a worker, as pipelines/appliance.c has it. */
 static void pass(struct worker *w)
 {
-	stage_replies(w);
+	lb_bed_replies(w);
 	fake_run(w, &w->in, stage_fib_in);
-	fake_run(w, &w->service, stage_balance);
+	lb_bed_balance(w);
 }
 
 /*

@@ -60,7 +60,7 @@ static uint32_t one(uint32_t addr, uint16_t port)
 
 	lane_put(&w->service, fake_packet(w, LAN, frame, len, 0, FAKE_POOL),
 		fib_entry_index(fib4_lookup(w->net->fib, WEB)));
-	fake_run(w, &w->service, stage_balance);
+	lb_bed_balance(w);
 	to = w->fwd_out.n == 1 ? ip4_hdr_dst(pkt_ip4(w->fwd_out.pkt[0])) - BACKEND(0) : MOST;
 	fake_rest(w);
 	return to;

@@ -196,7 +196,7 @@ static uint32_t segment(struct side *s, uint32_t i, uint8_t flags)
 
 	lane_put(&w->service, fake_packet(w, LAN, frame, len, 0, FAKE_POOL),
 		fib_entry_index(fib4_lookup(w->net->fib, VIP)));
-	fake_run(w, &w->service, stage_balance);
+	lb_bed_balance(w);
 	if (w->fwd_out.n == 1)
 		to = ip4_hdr_dst(pkt_ip4(w->fwd_out.pkt[0]));
 	w->books.tx += w->fwd_out.n + w->out.n;
@@ -220,7 +220,7 @@ static bool answer(struct side *s, uint32_t i, uint32_t backend, uint8_t flags)
 	bool went;
 
 	lane_put(&w->in, fake_packet(w, WAN, frame, lb_bed_frame(frame, &p), 0, FAKE_POOL), p.dst);
-	stage_replies(w);
+	lb_bed_replies(w);
 	went = w->fwd_out.n == 1;
 	w->books.tx += w->fwd_out.n + w->in.n;
 	rte_pktmbuf_free_bulk(w->fwd_out.pkt, w->fwd_out.n);

@@ -57,7 +57,7 @@ static enum verdict client(uint16_t port, uint8_t flags, uint32_t *backend)
 
 	lane_put(&w->service, fake_packet(w, LAN, frame, len, 0, FAKE_EXACT),
 		fib_entry_index(fib4_lookup(w->net->fib, WEB)));
-	fake_run(w, &w->service, stage_balance);
+	lb_bed_balance(w);
 	v = verdict_of(backend);
 	fake_rest(w);
 	return v;
@@ -78,7 +78,7 @@ static bool from(uint32_t backend, uint16_t port, uint8_t flags)
 	bool reply;
 
 	lane_put(&w->in, fake_packet(w, WAN, frame, len, 0, FAKE_EXACT), 0);
-	stage_replies(w);
+	lb_bed_replies(w);
 	reply = w->fwd_out.n == 1;
 	assert_int_equal(w->in.n, !reply);
 	fake_rest(w);

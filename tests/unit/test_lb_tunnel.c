@@ -87,7 +87,7 @@ static void give(uint32_t len, enum fake_memory memory)
 
 	assert_int_equal(fib_entry_kind(e), FIB_SERVICE);
 	lane_put(&w->service, fake_packet(w, LAN, frame, len, 0, memory), fib_entry_index(e));
-	fake_run(w, &w->service, stage_balance);
+	lb_bed_balance(w);
 }
 
 enum end { SENT, ERROR, DROPPED, LOCAL };
@@ -231,7 +231,7 @@ static void test_chains(void **state)
 	(void)state;
 	lane_put(&w->service, fake_packet(w, LAN, frame, len, 1000, FAKE_POOL),
 		fib_entry_index(fib4_lookup(w->net->fib, IPIP)));
-	fake_run(w, &w->service, stage_balance);
+	lb_bed_balance(w);
 	len = wrapped(&c, len, id);
 	expect_lane(&c, &w->fwd_out, WAN, len);
 	/* and then it is cut, behind the outer header */
@@ -339,7 +339,7 @@ static void test_mss(void **state)
 		fake_packet(w, WAN, frame, syn_with_mss(WAN_HOST, LAN_HOST, 80, 2000, 1460), 0,
 			FAKE_POOL),
 		LAN_HOST);
-	stage_replies(w);
+	lb_bed_replies(w);
 	assert_int_equal(w->in.n, 0);
 	assert_int_equal(ip4_hdr_src(pkt_ip4(w->fwd_out.pkt[0])), NAT);
 	assert_int_equal(mss_sent(0), 1200);

@@ -85,15 +85,16 @@ static inline bool lb_looks_behind(const struct worker *w)
 }
 
 /*
- * in -> in | fwd_out | local | error | hand-over | park | drop. Takes out what comes from behind
- * this instance and has to change before it is routed: replies of backends, flows to masquerade.
+ * in -> in | tx | fwd_out | local | error | hand-over | park | drop. Takes out what comes from
+ * behind this instance and has to change before it is routed: replies of backends, flows to
+ * masquerade.
  */
 stage_fn stage_replies;
-/* service (aux: index of a vip) -> fwd_out | local | reasm | error | hand-over | park | drop */
+/* service (aux: a vip's index) -> tx | fwd_out | local | reasm | error | hand-over | park | drop */
 stage_fn stage_balance;
 /*
- * quoted -> fwd_out | error | hand-over | park | consumed | drop. ICMP errors, whole and valid,
- * about what services or backends in tunnels were sent: to whom they concern.
+ * quoted -> tx | fwd_out | error | hand-over | park | consumed | drop. ICMP errors, whole and
+ * valid, about what services or backends in tunnels were sent: to whom they concern.
  */
 stage_fn stage_quoted;
 /* sync -> consumed | hand-over | drop: what another instance tells of its flows */

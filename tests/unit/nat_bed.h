@@ -168,4 +168,48 @@ static inline uint32_t nat_bed_ports(const struct net *net, uint32_t proto)
 	return n;
 }
 
+/* An echo, or its reply. */
+static inline uint32_t nat_bed_echo(
+	uint8_t *frame, uint32_t src, uint32_t dst, uint8_t type, uint16_t id)
+{
+	struct ip4_fields f = {.ttl = 64, .src = src, .dst = dst};
+	uint32_t len = frame_icmp(frame, f, type, 0, 21);
+	struct icmp_hdr *icmp = frame_l4(frame);
+
+	icmp_hdr_build(icmp, type, 0, (uint32_t)id << 16 | 7, ICMP_HDR_LEN + 21);
+	return len;
+}
+
+/* An error with a frame's packet, or the first `room` bytes of it, quoted. */
+static inline uint32_t nat_bed_error(
+	uint8_t *frame, uint32_t src, uint32_t dst, uint8_t *about, uint32_t room)
+{
+	struct ip4_fields f = {.ttl = 64, .proto = IP4_PROTO_ICMP, .src = src, .dst = dst};
+	uint8_t message[600];
+
+	memcpy(message + ICMP_HDR_LEN, about + ETH_HDR_LEN, room);
+	icmp_hdr_build((struct icmp_hdr *)message, ICMP_TYPE_UNREACH, ICMP_CODE_FRAG_NEEDED, 1400,
+		ICMP_HDR_LEN + room);
+	return frame_ip4(frame, f, NULL, 0, message, ICMP_HDR_LEN + room);
+}
+
+/* An error comes in at every worker, and goes out with its ends and what it quotes changed. */
+static inline void nat_bed_complained(struct net *net, uint16_t in, uint32_t src, uint32_t dst,
+	struct lb_bed_packet about, uint32_t as_src, uint32_t as_dst, struct lb_bed_packet as)
+{
+	uint8_t quoted[200], frame[300], expect[300];
+
+	for (uint16_t at = 0; at < net->n_workers; at++) {
+		struct nat_result r;
+		uint32_t len;
+
+		lb_bed_frame(quoted, &about);
+		len = nat_bed_error(frame, src, dst, quoted, 40);
+		r = nat_bed_frame(net, at, in, frame, len);
+		lb_bed_frame(quoted, &as);
+		assert_int_equal(nat_bed_error(expect, as_src, as_dst, quoted, 40), len);
+		nat_bed_is(&r, expect, len);
+	}
+}
+
 #endif

@@ -268,16 +268,6 @@ static void test_hairpin(void **state)
 
 /* --- ICMP --- */
 
-static uint32_t echo(uint8_t *frame, uint32_t src, uint32_t dst, uint8_t type, uint16_t id)
-{
-	struct ip4_fields f = {.ttl = 64, .src = src, .dst = dst};
-	uint32_t len = frame_icmp(frame, f, type, 0, 21);
-	struct icmp_hdr *icmp = frame_l4(frame);
-
-	icmp_hdr_build(icmp, type, 0, (uint32_t)id << 16 | 7, ICMP_HDR_LEN + 21);
-	return len;
-}
-
 static void test_echo(void **state)
 {
 	uint8_t frame[200];
@@ -288,38 +278,26 @@ static void test_echo(void **state)
 
 		begin(workers, 0);
 		for (uint16_t at = 0; at < workers; at++) {
-			uint32_t len = echo(frame, LAN_HOST, FAR_HOST, ICMP_TYPE_ECHO, 77);
+			uint32_t len = nat_bed_echo(frame, LAN_HOST, FAR_HOST, ICMP_TYPE_ECHO, 77);
 			struct nat_result r = nat_bed_frame(net, at, LAN, frame, len);
 
 			assert_true(id == 0 || id == nat_bed_id(&r));
 			id = nat_bed_id(&r);
 			assert_in_range(id, FIRST, LAST);
-			echo(frame, OWN, FAR_HOST, ICMP_TYPE_ECHO, id);
+			nat_bed_echo(frame, OWN, FAR_HOST, ICMP_TYPE_ECHO, id);
 			nat_bed_is(&r, frame, len);
-			echo(frame, FAR_HOST, OWN, ICMP_TYPE_ECHO_REPLY, id);
+			nat_bed_echo(frame, FAR_HOST, OWN, ICMP_TYPE_ECHO_REPLY, id);
 			r = nat_bed_frame(net, at, WAN, frame, len);
-			echo(frame, FAR_HOST, LAN_HOST, ICMP_TYPE_ECHO_REPLY, 77);
+			nat_bed_echo(frame, FAR_HOST, LAN_HOST, ICMP_TYPE_ECHO_REPLY, 77);
 			nat_bed_is(&r, frame, len);
 			/* whoever pings us is answered by us */
-			echo(frame, FAR_HOST, OWN, ICMP_TYPE_ECHO, id);
+			nat_bed_echo(frame, FAR_HOST, OWN, ICMP_TYPE_ECHO, id);
 			assert_int_equal(nat_bed_frame(net, at, WAN, frame, len).end, LOCAL);
 		}
 		lb_bed_wait(net, 60000 + 45000);
 		assert_int_equal(nat_bed_ports(net, LB_NAT_ICMP), 0);
 		end();
 	}
-}
-
-/* An error with a frame's packet, or the first `room` bytes of it, quoted. */
-static uint32_t error(uint8_t *frame, uint32_t src, uint32_t dst, uint8_t *about, uint32_t room)
-{
-	struct ip4_fields f = {.ttl = 64, .proto = IP4_PROTO_ICMP, .src = src, .dst = dst};
-	uint8_t message[600];
-
-	memcpy(message + ICMP_HDR_LEN, about + ETH_HDR_LEN, room);
-	icmp_hdr_build((struct icmp_hdr *)message, ICMP_TYPE_UNREACH, ICMP_CODE_FRAG_NEEDED, 1400,
-		ICMP_HDR_LEN + room);
-	return frame_ip4(frame, f, NULL, 0, message, ICMP_HDR_LEN + room);
 }
 
 /* A router outside complains of what we sent, a host inside of what it got. */
@@ -344,41 +322,22 @@ static void test_errors(void **state)
 		for (uint16_t at = 0; at < WORKERS; at++) {
 			lb_bed_frame(about, &q);
 			lb_bed_frame(as, &p);
-			len = error(frame, STRANGER, OWN, about, room);
+			len = nat_bed_error(frame, STRANGER, OWN, about, room);
 			r = nat_bed_frame(net, at, WAN, frame, len);
-			assert_int_equal(error(expect, STRANGER, LAN_HOST, as, room), len);
+			assert_int_equal(nat_bed_error(expect, STRANGER, LAN_HOST, as, room), len);
 			nat_bed_is(&r, expect, len);
 
 			back = nat_bed_back(p, TCP_ACK);
 			lb_bed_frame(about, &back);
 			back = nat_bed_back(q, TCP_ACK);
 			lb_bed_frame(as, &back);
-			len = error(frame, LAN_HOST, WAN_HOST, about, room);
+			len = nat_bed_error(frame, LAN_HOST, WAN_HOST, about, room);
 			r = nat_bed_frame(net, at, LAN, frame, len);
-			assert_int_equal(error(expect, OWN, WAN_HOST, as, room), len);
+			assert_int_equal(nat_bed_error(expect, OWN, WAN_HOST, as, room), len);
 			nat_bed_is(&r, expect, len);
 		}
 	}
 	end();
-}
-
-/* An error comes in at every worker, and goes out with its ends and what it quotes changed. */
-static void complained(uint16_t in, uint32_t src, uint32_t dst, struct lb_bed_packet about,
-	uint32_t as_src, uint32_t as_dst, struct lb_bed_packet as)
-{
-	uint8_t quoted[200], frame[300], expect[300];
-
-	for (uint16_t at = 0; at < net->n_workers; at++) {
-		struct nat_result r;
-		uint32_t len;
-
-		lb_bed_frame(quoted, &about);
-		len = error(frame, src, dst, quoted, 40);
-		r = nat_bed_frame(net, at, in, frame, len);
-		lb_bed_frame(quoted, &as);
-		assert_int_equal(error(expect, as_src, as_dst, quoted, 40), len);
-		nat_bed_is(&r, expect, len);
-	}
 }
 
 /* About a backend's packet, but of no flow: routed as it is. */
@@ -388,7 +347,7 @@ static void expect_plain(struct lb_bed_packet about)
 
 	lb_bed_frame(quoted, &about);
 	for (uint16_t at = 0; at < net->n_workers; at++) {
-		uint32_t len = error(frame, about.dst, about.src, quoted, 40);
+		uint32_t len = nat_bed_error(frame, about.dst, about.src, quoted, 40);
 		struct nat_result r = nat_bed_frame(net, at, WAN, frame, len);
 
 		assert_int_equal(r.end, PLAIN);
@@ -413,16 +372,17 @@ static void test_errors_beside_nat(void **state)
 		begin_both(i & 2 ? WORKERS : 1, i & 1 ? VIRTUAL : 0);
 		port = mapped(out);
 		told = nat_bed_ends(out, own, port, WAN_HOST, 80);
-		complained(WAN, STRANGER, own, told, STRANGER, LAN_HOST, out);
+		nat_bed_complained(net, WAN, STRANGER, own, told, STRANGER, LAN_HOST, out);
 		r = sent(0, LAN,
 			in); /* asked for by two: by the service's flows, then by mappings */
 		assert_int_equal(r.end, OUT);
 		port = nat_bed_sport(&r);
 		told = nat_bed_back(nat_bed_ends(in, own, port, in.dst, in.dport), TCP_ACK);
-		complained(LAN, LAN_HOST, STRANGER, nat_bed_back(in, TCP_ACK), own, STRANGER, told);
+		nat_bed_complained(net, LAN, LAN_HOST, STRANGER, nat_bed_back(in, TCP_ACK), own,
+			STRANGER, told);
 		sent(0, WAN, flow);
 		told = nat_bed_ends(flow, STRANGER, flow.sport, LAN_HOST, 8080);
-		complained(LAN, LAN_HOST, STRANGER, told, SERVICE + 1, STRANGER, flow);
+		nat_bed_complained(net, LAN, LAN_HOST, STRANGER, told, SERVICE + 1, STRANGER, flow);
 		expect_plain((struct lb_bed_packet){STRANGER, WAN_HOST, 9, 80, TCP_SYN});
 		end();
 	}
@@ -437,24 +397,24 @@ static void test_errors_about_echoes(void **state)
 
 	(void)state;
 	begin(WORKERS, 0);
-	len = echo(about, LAN_HOST, FAR_HOST, ICMP_TYPE_ECHO, 77);
+	len = nat_bed_echo(about, LAN_HOST, FAR_HOST, ICMP_TYPE_ECHO, 77);
 	r = nat_bed_frame(net, 0, LAN, about, len);
 	id = nat_bed_id(&r);
-	echo(as, LAN_HOST, FAR_HOST, ICMP_TYPE_ECHO, 77);
-	echo(about, OWN, FAR_HOST, ICMP_TYPE_ECHO, id);
+	nat_bed_echo(as, LAN_HOST, FAR_HOST, ICMP_TYPE_ECHO, 77);
+	nat_bed_echo(about, OWN, FAR_HOST, ICMP_TYPE_ECHO, id);
 	for (uint16_t at = 0; at < WORKERS; at++) {
-		len = error(frame, STRANGER, OWN, about, 28);
+		len = nat_bed_error(frame, STRANGER, OWN, about, 28);
 		r = nat_bed_frame(net, at, WAN, frame, len);
-		error(expect, STRANGER, LAN_HOST, as, 28);
+		nat_bed_error(expect, STRANGER, LAN_HOST, as, 28);
 		nat_bed_is(&r, expect, len);
 	}
 	/* about what we never sent: our own affair */
-	echo(about, OWN, FAR_HOST, ICMP_TYPE_ECHO, id == FIRST ? FIRST + 1 : FIRST);
-	len = error(frame, STRANGER, OWN, about, 28);
+	nat_bed_echo(about, OWN, FAR_HOST, ICMP_TYPE_ECHO, id == FIRST ? FIRST + 1 : FIRST);
+	len = nat_bed_error(frame, STRANGER, OWN, about, 28);
 	assert_int_equal(nat_bed_frame(net, 0, WAN, frame, len).end, LOCAL);
 	/* and a host inside complains of what never came this way */
 	lb_bed_frame(about, &(struct lb_bed_packet){WAN_HOST, LAN_HOST, 80, 4321, TCP_SYN});
-	len = error(frame, LAN_HOST, WAN_HOST, about, 40);
+	len = nat_bed_error(frame, LAN_HOST, WAN_HOST, about, 40);
 	r = nat_bed_frame(net, 0, LAN, frame, len);
 	assert_int_equal(r.end, DROPPED);
 	assert_int_equal(r.value, DROP_LB_NO_FLOW);

@@ -158,7 +158,7 @@ static void expect(const struct nat_case *c, uint32_t len)
 		break;
 	case DROPPED:
 		fake_dropped(w, (enum drop_reason)c->why);
-		/* fall through */
+		__attribute__((fallthrough));
 	case PARKED:
 		assert_int_equal(fake_in_lanes(w, false), 0);
 	}

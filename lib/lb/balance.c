@@ -107,17 +107,18 @@ static inline bool ask(struct worker *w, const struct lb_match *match, struct rt
 		return false;
 	}
 	a->ends = ends; /* whose own address nobody gets: it stays in registers */
-	if (unlikely(vip->nat != LB_NOBODY)) {
-		lb_pool_reply(w, m, vip->nat, &a->ends);
-		return false;
-	}
 	key = (struct flow_key){.addr = ends.ip->src,
 		.port = ends.sport,
 		.service_port = ends.dport,
 		.service = LB_NOBODY};
 	/* since the look-up its address may have gone, and another got its index */
-	if (likely(vip->addr == ends.ip->dst))
+	if (likely(vip->addr == ends.ip->dst)) {
+		if (unlikely(vip->nat != LB_NOBODY)) {
+			lb_pool_reply(w, m, vip->nat, &a->ends);
+			return false;
+		}
 		key.service = service_of(match, vip, ends.ip->proto, ends.dport);
+	}
 	if (unlikely(key.service == LB_NOBODY)) {
 		lb_refuse(w, m, DROP_NO_SERVICE);
 		return false;

@@ -150,6 +150,8 @@ static void sender_of(const struct worker *w, const struct rte_mbuf *m, const st
 	if (fib_entry_kind(entry) != FIB_SERVICE || q->ip->src != pkt_ip4(m)->dst)
 		return;
 	vip = &match->vip[fib_entry_index(entry) & ~FIB_SERVICE_ARP];
+	if (vip->addr != q->ip->src) /* between an apply's two stores its index is another's */
+		return;
 	*nat = vip->nat;
 	if (*nat == LB_NOBODY)
 		*service = lb_service_of(match, vip, q->ip->proto, q->sport);

@@ -226,6 +226,22 @@ static void test_from_nowhere(void **state)
 	}
 }
 
+/* Between an apply's two stores an address may have the index of another's. */
+static void test_an_index_of_before(void **state)
+{
+	struct lb_bed_packet of = {FULL + 10, LAN_HOST, 80, 1900, TCP_ACK};
+	uint32_t len;
+
+	(void)state;
+	begin(0, NAT, 1900);
+	fake_route(net, FULL + 10, 32, FIB_SERVICE,
+		fib_entry_index(fib4_lookup(net->fib, NAT)) & ~FIB_SERVICE_ARP);
+	len = about(UPSTREAM, FULL + 10, 3, 3, 0, &of, ALL);
+	lb_pass_in(net, 0, LAN, frame, len);
+	assert_int_equal(lb_pass_drops(net, DROP_LB_NO_FLOW), 1);
+	lb_pass_rest(net);
+}
+
 /* --- from the backend's side: to the client --- */
 
 /* from: who complains of the packet that the backend should have got. */
@@ -546,6 +562,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_from_client),
 		cmocka_unit_test(test_from_nowhere),
+		cmocka_unit_test(test_an_index_of_before),
 		cmocka_unit_test(test_from_backend),
 		cmocka_unit_test(test_sources),
 		cmocka_unit_test(test_transit),

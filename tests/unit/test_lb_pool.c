@@ -166,6 +166,28 @@ static void test_strangers(void **state)
 	end();
 }
 
+/* Its address had another index when the packet was looked up, by which a pool is found now. */
+static void test_an_index_of_before(void **state)
+{
+	struct lb_bed_packet to = {LAN_HOST, WEB, 1000, 80, TCP_SYN};
+	struct worker *w;
+	uint8_t frame[FRAME_MAX];
+	uint32_t len = lb_bed_frame(frame, &to);
+	fib_entry pools;
+
+	(void)state;
+	begin(1);
+	w = net->worker[0];
+	pools = fib4_lookup(net->fib, POOL);
+	assert_int_equal(fib_entry_kind(pools), FIB_SERVICE);
+	lane_put(&w->service, fake_packet(w, LAN, frame, len, 0, FAKE_EXACT),
+		fib_entry_index(pools));
+	lb_bed_balance(w);
+	fake_dropped(w, DROP_NO_SERVICE);
+	fake_rest(w);
+	end();
+}
+
 /* All ports, then none; and again when flows have ended, whoever they were. */
 static void test_exhaustion(void **state)
 {
@@ -290,6 +312,7 @@ int main(void)
 		cmocka_unit_test(test_packets),
 		cmocka_unit_test(test_nat_with_a_pool),
 		cmocka_unit_test(test_strangers),
+		cmocka_unit_test(test_an_index_of_before),
 		cmocka_unit_test(test_exhaustion),
 		cmocka_unit_test(test_a_port_is_used_again),
 		cmocka_unit_test(test_an_apply),

@@ -50,8 +50,7 @@ static inline struct bucket *bucket_home(const struct flow_table *t, uint32_t ha
 
 /*
  * The flow of a key in one bucket, or NULL. All are compared before one question is asked: which
- * of them it is cannot be predicted. (A free place is zeros, as no key is: no client has address
- * 0.)
+ * of them it is cannot be predicted. The key's address is not 0: a free place is zeros.
  */
 static inline struct flow *bucket_find(struct bucket *b, const struct flow_key *key)
 {

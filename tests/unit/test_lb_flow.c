@@ -80,6 +80,24 @@ static void test_a_free_place_does_not_live(void **state)
 	flow_table_free(t);
 }
 
+/* A free place looks like the key of nobody; at half of the clock it would live, too. */
+static void test_nobody_has_no_flow(void **state)
+{
+	static const uint16_t now[] = {0, 1, 32767, 32769, 40000, 65535};
+	struct flow_table *t = flow_table_new(100, secret, -1);
+	struct flow_key nobody = {0};
+	struct flow gone;
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(now) / sizeof(*now); i++) {
+		assert_null(found(t, &nobody, now[i]));
+		assert_null(added(t, &nobody, now[i], &gone));
+		assert_int_equal(gone.state, FLOW_FREE);
+	}
+	assert_int_equal(flow_count(t)->flows, 0);
+	flow_table_free(t);
+}
+
 static void test_each_word_of_the_key_counts(void **state)
 {
 	struct flow_table *t = flow_table_new(100, secret, -1);
@@ -297,6 +315,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_a_flow_is_found_until_it_is_over),
 		cmocka_unit_test(test_a_free_place_does_not_live),
+		cmocka_unit_test(test_nobody_has_no_flow),
 		cmocka_unit_test(test_each_word_of_the_key_counts),
 		cmocka_unit_test(test_a_flow_that_comes_again),
 		cmocka_unit_test(test_as_a_list_would_have_it),

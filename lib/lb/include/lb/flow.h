@@ -80,7 +80,7 @@ uint32_t flow_hash(const struct flow_table *t, const struct flow_key *key);
 /* Asks for the line that flow_find() reads first. */
 void flow_prefetch(const struct flow_table *t, uint32_t hash);
 
-/* The flow of a key that is not over at `now`, or NULL. */
+/* The flow of a key that is not over at `now`, or NULL; a client with address 0 has none. */
 struct flow *flow_find(
 	struct flow_table *t, uint32_t hash, const struct flow_key *key, uint16_t now);
 

@@ -55,7 +55,7 @@ void tcp_reset_answer(struct worker *w, const struct rte_mbuf *m)
 
 	if (tcp_hdr_check(tcp, RTE_MIN(len, m->data_len - ETH_HDR_LEN - ip4_hdr_len(ip))) ==
 			TCP_OK &&
-		(tcp->flags & TCP_RST) == 0)
+		(tcp->flags & TCP_RST) == 0 && local_csum_ok(m, (uint16_t)len))
 		reset(w, ip, tcp, len);
 }
 

@@ -350,6 +350,21 @@ static void test_an_index_of_before(void **state)
 	expect(&c, len);
 }
 
+/* Who may not even have sent it gets no reset. */
+static void test_a_wrong_sum_gets_no_reset(void **state)
+{
+	struct lb_bed_packet in = {LAN_HOST, WEB, 1024, 81, SYN};
+	uint32_t len = lb_bed_frame(frame, &in);
+
+	(void)state;
+	((struct tcp_hdr *)frame_l4(frame))->seq ^= to_be32(1);
+	lane_put(&w->service, fake_packet(w, LAN, frame, len, 0, FAKE_EXACT), vip_index(WEB));
+	lb_bed_balance(w);
+	assert_int_equal(w->out.n, 0);
+	fake_dropped(w, DROP_NO_SERVICE);
+	fake_rest(w);
+}
+
 /* A whole burst and more, of many flows, leaves in its order. */
 static void test_bursts(void **state)
 {
@@ -383,6 +398,7 @@ int main(void)
 		cmocka_unit_test(test_short),
 		cmocka_unit_test(test_bursts),
 		cmocka_unit_test(test_an_index_of_before),
+		cmocka_unit_test(test_a_wrong_sum_gets_no_reset),
 	};
 
 	return cmocka_run_group_tests(tests, set_up, tear_down);

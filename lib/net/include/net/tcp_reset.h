@@ -7,8 +7,8 @@
 
 /*
  * Answers a segment with a reset that its sender will accept, from the address that it was sent
- * to; a reset, or a broken header, is not answered. Its checksum is not looked at. The 20 bytes of
- * its header are at hand; m stays the caller's. Worker.
+ * to; a reset, or a segment that is broken, is not answered. The 20 bytes of its header are at
+ * hand; m stays the caller's. Worker.
  */
 void tcp_reset_answer(struct worker *w, const struct rte_mbuf *m);
 

@@ -185,7 +185,7 @@ void lb_sync_tick(struct net *net);
 /* Whether the one in force is what members as they are would make. */
 bool lb_pick_stays(const struct net *net, const struct lb_svc *s, uint32_t i);
 /* Who gets the service's new flows, of members as they are; i: of which protocol. -ENOMEM. */
-int lb_pick_new(struct net *net, struct lb_svc *s, uint32_t i, struct lb_pick **pick);
+int lb_pick_new(const struct lb_svc *s, uint32_t i, struct lb_pick **pick);
 /* Members' effective weights, by health, admin and the service's panic threshold. */
 void lb_weigh(struct lb_svc *s, ticks now);
 /* Writes what workers see of each member, and publishes picks for what has changed. */

@@ -6,12 +6,9 @@
 #include "lb/lb.h"
 
 #include "base/log.h"
-#include "base/numa.h"
 #include "control.h"
 #include "inner.h"
 #include "synproxy.h"
-
-#include <rte_malloc.h>
 
 #include <errno.h>
 #include <stdlib.h>
@@ -201,7 +198,6 @@ int lb_build(struct net *net, const struct lb_conf *c, struct errs *e)
 {
 	int rc;
 
-	(void)e;
 	if (net->lb == NULL)
 		return 0;
 	if (!make_proxies(net, c))
@@ -348,7 +344,6 @@ void lb_publish(struct net *net, ticks now)
 	struct lb_control *c = lb == NULL ? NULL : lb->control;
 	struct lb_match *match;
 
-	(void)now;
 	if (c == NULL || c->next == NULL)
 		return;
 	set_seed(lb, c->next->conf.seed);

@@ -192,14 +192,13 @@ bool lb_pick_stays(const struct net *net, const struct lb_svc *s, uint32_t which
 	return now != NULL && now->made_of == made_of(s, which);
 }
 
-int lb_pick_new(struct net *net, struct lb_svc *s, uint32_t which, struct lb_pick **pick)
+int lb_pick_new(const struct lb_svc *s, uint32_t which, struct lb_pick **pick)
 {
 	uint32_t n = s->conf.n_backends, size = s->conf.table_size, turns = 0;
 	uint32_t *weight = calloc(n + 1, sizeof(*weight));
 	struct lb_pick *p;
 	int rc;
 
-	(void)net;
 	*pick = NULL;
 	if (weight == NULL)
 		return -ENOMEM;
@@ -267,7 +266,7 @@ void lb_settle(struct net *net, struct lb_svc *s)
 		}
 		pick = s->pick[k];
 		s->pick[k] = NULL;
-		if (pick == NULL && (lb_pick_stays(net, s, k) || lb_pick_new(net, s, k, &pick) < 0))
+		if (pick == NULL && (lb_pick_stays(net, s, k) || lb_pick_new(s, k, &pick) < 0))
 			continue; /* it is right, or has to serve: states count all the same */
 		old = atomic_exchange_explicit(&v->pick, pick, memory_order_acq_rel);
 		if (old != NULL)

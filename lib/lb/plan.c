@@ -207,7 +207,7 @@ static int fill_slot(struct net *net, struct lb_svc *s, uint32_t k)
 		if (s->acl[k] == NULL)
 			return -ENOMEM;
 	}
-	return lb_pick_stays(net, s, k) ? 0 : lb_pick_new(net, s, k, &s->pick[k]);
+	return lb_pick_stays(net, s, k) ? 0 : lb_pick_new(s, k, &s->pick[k]);
 }
 
 int lb_plan_new(struct net *net, const struct lb_conf *c, struct lb_plan **plan)

@@ -3,22 +3,25 @@
  * stage_balance: packets for virtual services, to their backends.
  *
  * service (aux: index of a vip) -> tx | fwd_out | local | reasm | error | hand-over | park | drop.
- * A burst in three passes: whose flow it is, its bucket on the way; the flow and its backend, the
- * route on the way; what changes, and out.
+ * A burst in two passes: whose flow it is, its bucket on the way; the flow, its backend, what
+ * changes, and out.
  */
 #include "bucket.h"
 #include "inner.h"
 #include "net/steer.h"
+#include "send.h"
 #include "synproxy.h"
 
 #define BURST 32
 
 struct ask {
 	struct rte_mbuf *m;
-	struct lb_ends ends;
+	struct ip4_hdr *ip;
+	void *l4;
 	struct flow_key key;
-	uint32_t hash;	       /* of flows that are kept */
-	const uint16_t *place; /* of others: where the backend stands; else NULL */
+	uint8_t flags;	       /* of TCP */
+	struct bucket *home;   /* of flows that are kept; else NULL */
+	const uint16_t *place; /* of others: where the backend stands */
 };
 
 /* Ranges are few as a rule: from the first on. */
@@ -42,16 +45,12 @@ uint16_t lb_service_of(
 	return LB_NOBODY;
 }
 
-/* The same; most addresses have one service, or it is the first. */
+/* The same; most addresses have one service, of one port. */
 static inline uint16_t service_of(
 	const struct lb_match *match, const struct lb_vip *vip, uint8_t proto, be16 port)
 {
-	const struct lb_range *r = &match->range[vip->first];
-	uint16_t number = from_be16(port);
-
-	if (likely(vip->n > 0 && r->proto == proto && number >= r->lo && number <= r->hi))
-		return r->service;
-	return lb_service_of(match, vip, proto, port);
+	return likely(vip->one == lb_port_of(proto, port)) ? vip->service
+							   : lb_service_of(match, vip, proto, port);
 }
 
 /*
@@ -74,16 +73,15 @@ static void odd(struct worker *w, struct rte_mbuf *m)
 static inline void find(struct worker *w, struct ask *a)
 {
 	const struct lb_vservice *s = &w->net->lb->vservice[a->key.service];
-	const struct bucket *home;
+	struct flow_table *flows = w->lb->flows;
 
 	if (likely(s->keep)) {
-		a->place = NULL;
-		a->hash = bucket_hash(w->lb->flows, &a->key);
-		home = bucket_home(w->lb->flows, a->hash);
-		rte_prefetch0(home);
-		if (a->ends.flags & TCP_SYN) /* a new flow may have to look further */
-			rte_prefetch0(home + 1);
+		a->home = bucket_home(flows, bucket_hash(flows, &a->key));
+		rte_prefetch0(a->home);
+		if (unlikely(a->flags & TCP_SYN)) /* a new flow may have to look further */
+			rte_prefetch0(a->home + 1);
 	} else {
+		a->home = NULL;
 		a->place = lb_place(w->net->lb, s, &a->key);
 		rte_prefetch0(a->place);
 	}
@@ -95,8 +93,7 @@ static inline bool ask(struct worker *w, const struct lb_match *match, struct rt
 {
 	const struct lb_vip *vip = &match->vip[index];
 	struct lb_ends ends;
-	struct flow_key key;
-	uint16_t owner;
+	uint16_t owner, service;
 
 	if (unlikely(!lb_ends_of(m, &ends))) {
 		odd(w, m);
@@ -106,27 +103,31 @@ static inline bool ask(struct worker *w, const struct lb_match *match, struct rt
 		handover(w, owner, m);
 		return false;
 	}
-	a->ends = ends; /* whose own address nobody gets: it stays in registers */
-	key = (struct flow_key){.addr = ends.ip->src,
-		.port = ends.sport,
-		.service_port = ends.dport,
-		.service = LB_NOBODY};
-	/* since the look-up its address may have gone, and another got its index */
-	if (likely(vip->addr == ends.ip->dst)) {
-		if (unlikely(vip->nat != LB_NOBODY)) {
-			lb_pool_reply(w, m, vip->nat, &a->ends);
-			return false;
-		}
-		key.service = service_of(match, vip, ends.ip->proto, ends.dport);
-	}
-	if (unlikely(key.service == LB_NOBODY)) {
-		lb_refuse(w, m, DROP_NO_SERVICE);
+	/* its address may have gone since the look-up, and another got its index */
+	service = likely(vip->addr == ends.ip->dst)
+			  ? service_of(match, vip, ends.ip->proto, ends.dport)
+			  : LB_NOBODY;
+	if (unlikely(service == LB_NOBODY)) {
+		struct lb_ends of = ends; /* so that no address of `ends` leaves here: registers */
+
+		if (vip->addr == ends.ip->dst && vip->nat != LB_NOBODY)
+			lb_pool_reply(w, m, vip->nat, &of);
+		else
+			lb_refuse(w, m, DROP_NO_SERVICE);
 		return false;
 	}
 	a->m = m;
-	a->key = key;
+	a->ip = ends.ip;
+	a->l4 = ends.l4;
+	a->flags = ends.flags;
+	a->key = (struct flow_key){ends.ip->src, ends.sport, ends.dport, service};
 	find(w, a);
 	return true;
+}
+
+static struct lb_ends ends_of(const struct ask *a)
+{
+	return (struct lb_ends){a->ip, a->l4, a->key.port, a->key.service_port, a->flags};
 }
 
 /*
@@ -146,19 +147,33 @@ static uint16_t hashed(struct worker *w, const struct ask *a)
 	return *a->place;
 }
 
+/* The same of a flow that is new, or whose backend is not what it was. */
+static uint16_t begin(struct worker *w, struct ask *a, struct flow **f)
+{
+	struct lb_ends ends = ends_of(a);
+
+	return lb_start(w, a->m, &ends, bucket_hash(w->lb->flows, &a->key), &a->key, f);
+}
+
 /* The flow, if it is kept, and the backend of a packet; LB_NOBODY: it has gone elsewhere. */
-static inline uint16_t backend_of(struct worker *w, struct ask *a, struct flow **f)
+static inline uint16_t backend_of(struct worker *w, struct ask *a, struct flow **flow)
 {
 	const struct lb *lb = w->net->lb;
+	struct flow *f;
 
-	if (a->place != NULL) {
-		*f = NULL;
+	*flow = NULL;
+	if (a->home == NULL)
 		return hashed(w, a);
+	f = bucket_look_up(a->home, &a->key, w->lb->seconds);
+	if (unlikely(f == NULL || lb->backend[f->backend].state > LB_BACKEND_OPEN)) {
+		struct flow *started = f;
+		uint16_t backend = begin(w, a, &started);
+
+		*flow = started;
+		return backend;
 	}
-	*f = bucket_look_up(w->lb->flows, a->hash, &a->key, w->lb->seconds);
-	if (unlikely(*f == NULL || lb->backend[(*f)->backend].state > LB_BACKEND_OPEN))
-		return lb_start(w, a->m, &a->ends, a->hash, &a->key, f);
-	return (*f)->backend;
+	*flow = f;
+	return f->backend;
 }
 
 void lb_towards_flow(const struct worker *w, const struct flow *f, struct lb_edit *e)
@@ -167,40 +182,91 @@ void lb_towards_flow(const struct worker *w, const struct flow *f, struct lb_edi
 	lb_source_of(w->net->lb, f, e);
 }
 
-static void balance(struct worker *w, struct rte_mbuf **pkt, const uint32_t *aux, uint32_t n)
+/* Of a flow of the SYN proxy, whose numbers change, too. */
+static void serve_proxied(struct worker *w, const struct ask *a, struct flow *f)
+{
+	const struct lb_vservice *s = &w->net->lb->vservice[a->key.service];
+	struct lb_ends ends = ends_of(a);
+	struct lb_edit e;
+
+	lb_towards(w, &w->net->lb->backend[f->backend], a->key.service_port, &e);
+	if (a->flags & TCP_SYN)
+		e.mss = lb_mss(s);
+	if (!lb_proxy_in(w, a->m, &ends, f, &e))
+		return;
+	lb_track(w, f, s, a->flags, true);
+	lb_source_of(w->net->lb, f, &e);
+	lb_count_in(w, f->backend, a->m);
+	lb_send(w, a->m, &e);
+}
+
+/*
+ * To its backend, whatever stands in the way. The mode is the compiler's to know: what only others
+ * need is not even asked. LB_FULL_NAT: f has a source of ours.
+ */
+static __rte_always_inline void serve_by(struct worker *w, const struct ask *a,
+	const struct flow *f, uint16_t backend, const enum lb_mode mode)
 {
 	const struct lb *lb = w->net->lb;
-	const struct lb_match *match = atomic_load_explicit(&lb->match, memory_order_acquire);
-	struct ask asked[BURST];
-	struct lb_edit edit[BURST];
-	const struct ask *sent[BURST];
-	uint32_t n_asked = 0, n_sent = 0;
+	struct lb_edit e;
+
+	lb_towards_by(w, &lb->backend[backend], mode, a->key.service_port, &e);
+	if (unlikely(a->flags & TCP_SYN))
+		e.mss = lb_mss(&lb->vservice[a->key.service]);
+	if (mode == LB_FULL_NAT)
+		lb_source_set(lb, f, &e);
+	lb_count_in(w, backend, a->m);
+	lb_send_by(w, a->m, a->ip, a->l4, &e, fib4_lookup(w->net->fib, e.hop));
+}
+
+static inline void serve(struct worker *w, struct ask *a)
+{
+	const struct lb *lb = w->net->lb;
+	struct flow *f;
+	uint16_t backend = backend_of(w, a, &f);
+
+	if (unlikely(backend == LB_NOBODY))
+		return;
+	if (f != NULL) {
+		if (unlikely(f->proxied)) {
+			serve_proxied(w, a, f);
+			return;
+		}
+		lb_track(w, f, &lb->vservice[a->key.service], a->flags, true);
+		if (flow_has_source(f)) {
+			serve_by(w, a, f, backend, LB_FULL_NAT);
+			return;
+		}
+	}
+	switch ((enum lb_mode)lb->backend[backend].mode) {
+	case LB_NAT:
+		serve_by(w, a, f, backend, LB_NAT);
+		break;
+	case LB_DSR:
+		serve_by(w, a, f, backend, LB_DSR);
+		break;
+	case LB_IPIP:
+		serve_by(w, a, f, backend, LB_IPIP);
+		break;
+	case LB_GRE:
+		serve_by(w, a, f, backend, LB_GRE);
+		break;
+	case LB_FULL_NAT: /* not without a flow that has a source */
+	case LB_MODES:
+		drop(w, a->m, DROP_LB_NO_FLOW);
+	}
+}
+
+static void balance(struct worker *w, struct rte_mbuf **pkt, const uint32_t *aux, uint32_t n)
+{
+	const struct lb_match *match =
+		atomic_load_explicit(&w->net->lb->match, memory_order_acquire);
+	struct ask asked[BURST], *end = asked;
 
 	for (uint32_t i = 0; i < n; i++)
-		n_asked += ask(w, match, pkt[i], aux[i] & ~FIB_SERVICE_ARP, &asked[n_asked]);
-	for (uint32_t i = 0; i < n_asked; i++) {
-		struct ask *a = &asked[i];
-		struct flow *f;
-		uint16_t backend = backend_of(w, a, &f);
-
-		if (unlikely(backend == LB_NOBODY))
-			continue;
-		lb_towards(w, &lb->backend[backend], a->key.service_port, &edit[n_sent]);
-		if (unlikely(a->ends.flags & TCP_SYN))
-			edit[n_sent].mss = lb_mss(&lb->vservice[a->key.service]);
-		if (f != NULL) {
-			if (unlikely(f->proxied) &&
-				!lb_proxy_in(w, a->m, &a->ends, f, &edit[n_sent]))
-				continue;
-			lb_track(w, f, &lb->vservice[a->key.service], a->ends.flags, true);
-			lb_source_of(lb, f, &edit[n_sent]);
-		}
-		rte_prefetch0(fib4_slot(w->net->fib, edit[n_sent].hop));
-		lb_count_in(w, backend, a->m);
-		sent[n_sent++] = a;
-	}
-	for (uint32_t i = 0; i < n_sent; i++)
-		lb_send_at(w, sent[i]->m, sent[i]->ends.ip, sent[i]->ends.l4, &edit[i]);
+		end += ask(w, match, pkt[i], aux[i] & ~FIB_SERVICE_ARP, end);
+	for (struct ask *a = asked; a < end; a++)
+		serve(w, a);
 }
 
 void stage_balance(struct worker *w)

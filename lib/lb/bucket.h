@@ -71,11 +71,9 @@ static inline struct flow *bucket_find(struct bucket *b, const struct flow_key *
 /* The flow of a key that is not in its home: in one of the next buckets, or NULL. */
 struct flow *bucket_find_away(struct bucket *home, const struct flow_key *key);
 
-/* The same wherever it stands, also if it is over. */
-static inline struct flow *bucket_search(
-	struct flow_table *t, uint32_t hash, const struct flow_key *key)
+/* The flow of a key wherever it stands, also if it is over, by its home; or NULL. */
+static inline struct flow *bucket_search(struct bucket *home, const struct flow_key *key)
 {
-	struct bucket *home = bucket_home(t, hash);
 	struct flow *f = bucket_find(home, key);
 
 	if (__builtin_expect(f == NULL, 0))
@@ -85,9 +83,9 @@ static inline struct flow *bucket_search(
 
 /* flow_find(), inline. */
 static inline struct flow *bucket_look_up(
-	struct flow_table *t, uint32_t hash, const struct flow_key *key, uint16_t now)
+	struct bucket *home, const struct flow_key *key, uint16_t now)
 {
-	struct flow *f = bucket_search(t, hash, key);
+	struct flow *f = bucket_search(home, key);
 
 	return f == NULL || flow_is_over(f, now) ? NULL : f;
 }

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /* What stands in the way of a balanced packet, each thing by itself. */
-#include "edit.h"
+#include "send.h"
 
 static uint32_t refuse(struct worker *w, struct rte_mbuf *m, enum drop_reason why)
 {
@@ -76,7 +76,7 @@ void lb_send_odd(struct worker *w, struct rte_mbuf *m, struct ip4_hdr *ip, void 
 	if (adj == 0)
 		return;
 	if (e->more != 0) {
-		tunnel_send(w, m, e, adj);
+		tunnel_send_odd(w, m, e, adj);
 		return;
 	}
 	if (e->mss > LB_MSS_LINK)

@@ -78,12 +78,6 @@ static inline uint32_t lb_way(
 	return adj;
 }
 
-/*
- * Sends m, in whose way nothing stands, in a packet of ours by an adjacency (tunnel.c): TTL one
- * less (RFC 2003 3.1), its MSS clamped. Takes ownership.
- */
-void tunnel_send(struct worker *w, struct rte_mbuf *m, const struct lb_edit *e, uint32_t adj);
-
 /* Other numbers in a segment; its checksum follows (RFC 1624). */
 static inline void lb_shift(struct tcp_hdr *tcp, uint32_t seq, uint32_t ack)
 {
@@ -117,50 +111,6 @@ static inline void lb_rewrite(struct ip4_hdr *ip, void *l4, const struct lb_edit
 	case LB_EDIT_KINDS:
 		break;
 	}
-}
-
-/* What is not plain: it may have to be clamped, padded or cut. Takes ownership. */
-void lb_send_odd(struct worker *w, struct rte_mbuf *m, struct ip4_hdr *ip, void *l4,
-	const struct lb_edit *e, fib_entry entry);
-
-/* Whether nothing is to do but what lb_send_at() does. */
-static inline bool lb_is_plain(const struct adj *a, const struct rte_mbuf *m,
-	const struct ip4_hdr *ip, const struct lb_edit *e)
-{
-	int32_t spare = (int32_t)rte_pktmbuf_pkt_len(m) - ETH_MIN_FRAME;
-
-	return (lb_in_way(a, ip, e) | spare | -(int32_t)e->mss) >= 0;
-}
-
-/*
- * Takes ownership; ip and l4: m's headers. What is plain leaves at once: forward_out would ask the
- * same again.
- */
-static inline void lb_send_at(
-	struct worker *w, struct rte_mbuf *m, struct ip4_hdr *ip, void *l4, const struct lb_edit *e)
-{
-	fib_entry entry = fib4_lookup(w->net->fib, e->hop);
-	uint32_t adj = fib_entry_index(entry);
-
-	if (unlikely(fib_entry_kind(entry) != FIB_FORWARD ||
-		     !lb_is_plain(&w->net->adj[adj], m, ip, e))) {
-		lb_send_odd(w, m, ip, l4, e, entry);
-		return;
-	}
-	if (e->more != 0) {
-		tunnel_send(w, m, e, adj);
-		return;
-	}
-	ip4_hdr_dec_ttl(ip);
-	lb_rewrite(ip, l4, e);
-	w->count[COUNT_ip4_forwarded]++;
-	rewrite_send(w, m, adj);
-}
-
-/* The same. */
-static inline void lb_send(struct worker *w, struct rte_mbuf *m, const struct lb_edit *e)
-{
-	lb_send_at(w, m, pkt_ip4(m), pkt_l4(m), e);
 }
 
 #endif

@@ -58,7 +58,7 @@ struct flow *bucket_find_away(struct bucket *home, const struct flow_key *key)
 struct flow *flow_find(
 	struct flow_table *t, uint32_t hash, const struct flow_key *key, uint16_t now)
 {
-	return key->addr == 0 ? NULL : bucket_look_up(t, hash, key, now);
+	return key->addr == 0 ? NULL : bucket_look_up(bucket_home(t, hash), key, now);
 }
 
 static uint32_t index_of(const struct flow_table *t, const struct flow *f)
@@ -128,7 +128,7 @@ struct flow *flow_add(struct flow_table *t, uint32_t hash, const struct flow_key
 {
 	struct bucket *home = bucket_home(t, hash);
 	bool may = key->addr != 0;
-	struct flow *f = may ? bucket_search(t, hash, key) : NULL; /* one that is over */
+	struct flow *f = may ? bucket_search(home, key) : NULL; /* one that is over */
 	uint32_t off;
 
 	*gone = (struct flow){.state = FLOW_FREE};

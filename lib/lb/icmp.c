@@ -14,6 +14,7 @@
 #include "net/chain.h"
 #include "net/punt.h"
 #include "net/steer.h"
+#include "send.h"
 #include "synproxy.h"
 #include "wire/icmp_hdr.h"
 

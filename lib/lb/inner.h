@@ -5,6 +5,7 @@
 
 #include "base/hash.h"
 #include "edit.h"
+#include "lb/maglev.h"
 #include "net/net.h"
 
 enum {			   /* marks of a flow */
@@ -29,17 +30,16 @@ struct lb_ends {
 	uint8_t flags; /* of TCP */
 };
 
-/* Reads them; false: a fragment, another protocol, or a header that is not whole at hand. */
-static inline bool lb_ends_of(const struct rte_mbuf *m, struct lb_ends *e)
+static __rte_always_inline bool lb_ends_behind(
+	const struct rte_mbuf *m, struct ip4_hdr *ip, uint32_t ip_len, struct lb_ends *e)
 {
-	struct ip4_hdr *ip = pkt_ip4(m);
-	struct tcp_hdr *tcp = ip4_hdr_payload(ip);
+	struct tcp_hdr *tcp = (struct tcp_hdr *)((char *)ip + ip_len);
 	bool is_tcp = ip->proto == IP4_PROTO_TCP;
 	uint32_t need = is_tcp ? TCP_HDR_LEN : UDP_HDR_LEN;
 
 	if (unlikely((!is_tcp && ip->proto != IP4_PROTO_UDP) || ip4_hdr_is_fragment(ip) ||
-		     m->data_len < ETH_HDR_LEN + ip4_hdr_len(ip) + need ||
-		     ip4_hdr_payload_len(ip) < need))
+		     m->data_len < ETH_HDR_LEN + ip_len + need ||
+		     ip4_hdr_total_len(ip) < ip_len + need))
 		return false;
 	e->ip = ip;
 	e->l4 = tcp;
@@ -47,6 +47,16 @@ static inline bool lb_ends_of(const struct rte_mbuf *m, struct lb_ends *e)
 	e->dport = tcp->dport;
 	e->flags = is_tcp ? tcp->flags : 0;
 	return true;
+}
+
+/* Reads them; false: a fragment, another protocol, or a header that is not whole at hand. */
+static inline bool lb_ends_of(const struct rte_mbuf *m, struct lb_ends *e)
+{
+	struct ip4_hdr *ip = pkt_ip4(m);
+
+	if (likely(ip4_hdr_len(ip) == IP4_HDR_LEN)) /* all is where it is known to be */
+		return lb_ends_behind(m, ip, IP4_HDR_LEN, e);
+	return lb_ends_behind(m, ip, ip4_hdr_len(ip), e);
 }
 
 /* The service of an address, protocol and port, or LB_NOBODY. */
@@ -102,9 +112,9 @@ uint16_t tunnel_path_mtu(struct lb_backend *b, uint16_t now);
 /* An ICMP error said it; a wider one is not believed before the narrower is forgotten. */
 void tunnel_learn(struct lb_backend *b, uint16_t mtu, uint16_t now);
 
-/* What changes of a packet for a service's port on its way to a backend. */
-static inline void lb_towards(
-	const struct worker *w, struct lb_backend *b, be16 service_port, struct lb_edit *e)
+/* What changes of a packet for a service's port on its way to a backend of a mode. */
+static __rte_always_inline void lb_towards_by(const struct worker *w, struct lb_backend *b,
+	const enum lb_mode mode, be16 service_port, struct lb_edit *e)
 {
 	static const struct {
 		uint8_t kind, more;
@@ -114,17 +124,24 @@ static inline void lb_towards(
 		[LB_GRE] = {LB_EDIT_GRE, IP4_HDR_LEN + 4}};
 
 	e->hop = from_be32(b->addr);
-	e->kind = by_mode[b->mode].kind;
-	e->more = by_mode[b->mode].more;
+	e->kind = by_mode[mode].kind;
+	e->more = by_mode[mode].more;
 	e->ignore_df = b->ignore_df;
 	e->mss = 0;
 	e->path_mtu = 0;
 	e->seq = e->ack = 0;
 	e->dst = (struct nat_end){b->addr, b->port != 0 ? b->port : service_port};
-	if (e->more != 0) {
+	if (lb_is_tunnel(mode)) {
 		e->path_mtu = tunnel_path_mtu(b, w->lb->seconds);
 		e->src.addr = b->tunnel_source;
 	}
+}
+
+/* The same of any mode. */
+static inline void lb_towards(
+	const struct worker *w, struct lb_backend *b, be16 service_port, struct lb_edit *e)
+{
+	lb_towards_by(w, b, (enum lb_mode)b->mode, service_port, e);
 }
 
 /* What a SYN's MSS is lowered to, as in struct lb_edit. */
@@ -145,8 +162,17 @@ static inline void lb_count_in(struct worker *w, uint16_t backend, const struct 
  * The place that a flow's hash names in its service's table, for flows that stand in no other: in
  * the pick of now, or one that is nobody's.
  */
-const uint16_t *lb_place(
-	const struct lb *lb, const struct lb_vservice *s, const struct flow_key *key);
+static inline const uint16_t *lb_place(
+	const struct lb *lb, const struct lb_vservice *s, const struct flow_key *key)
+{
+	static const uint16_t nobody = LB_NOBODY;
+	bool source = s->scheduler == LB_SOURCE_HASH;
+	uint32_t hash =
+		lb_hash(lb, key->addr, source ? 0 : key->port, s, source ? 0 : key->service_port);
+	const struct lb_pick *pick = lb_pick_of(s);
+
+	return unlikely(pick == NULL) ? &nobody : &pick->place[maglev_place(hash, pick->size)];
+}
 
 /* --- what comes from behind (replies.c, icmp.c) --- */
 
@@ -188,13 +214,18 @@ static inline bool flow_has_source(const struct flow *f)
 	return (f->marks & LB_SOURCE) != 0;
 }
 
-/* A flow that has a source of ours goes from there. */
-static inline void lb_source_of(const struct lb *lb, const struct flow *f, struct lb_edit *e)
+/* The flow has a source of ours, and goes from there. */
+static inline void lb_source_set(const struct lb *lb, const struct flow *f, struct lb_edit *e)
 {
-	if (likely(!flow_has_source(f)))
-		return;
 	e->kind = LB_EDIT_BOTH;
 	e->src = (struct nat_end){lb->nat[f->nat_addr].addr, f->nat_port};
+}
+
+/* The same of any flow. */
+static inline void lb_source_of(const struct lb *lb, const struct flow *f, struct lb_edit *e)
+{
+	if (unlikely(flow_has_source(f)))
+		lb_source_set(lb, f, e);
 }
 
 /* A packet of a flow on its way back. */

@@ -52,6 +52,10 @@ static bool fill_ranges(struct lb_match *m, const struct lb_plan *p)
 		v->first = v->n == 0 ? i : v->first;
 		v->n++;
 		m->range[i] = list[i].range;
+		if (v->n == 1 && list[i].range.lo == list[i].range.hi) {
+			v->one = lb_port_of(list[i].range.proto, to_be16(list[i].range.lo));
+			v->service = list[i].range.service;
+		}
 	}
 	free(list);
 	return true;
@@ -162,7 +166,9 @@ int lb_match_new(struct net *net, struct lb_plan *p)
 	if (m == NULL)
 		return -ENOMEM;
 	m->n_vips = c->n_vips;
-	m->vip = calloc(c->n_vips + 1, sizeof(*m->vip));
+	m->vip = aligned_alloc(alignof(struct lb_vip), (c->n_vips + 1) * sizeof(*m->vip));
+	if (m->vip != NULL)
+		memset(m->vip, 0, (c->n_vips + 1) * sizeof(*m->vip));
 	if (m->vip == NULL || !fill_ranges(m, p) || !fill_bindings(m, p) || !fill_seats(m, p)) {
 		lb_match_free(m);
 		return -ENOMEM;

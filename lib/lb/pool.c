@@ -10,6 +10,7 @@
 #include "inner.h"
 #include "net/steer.h"
 #include "ports.h"
+#include "send.h"
 #include "synproxy.h"
 
 /* What the hash of an answer is without our port. */

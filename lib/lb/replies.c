@@ -11,11 +11,12 @@
 #include "bucket.h"
 #include "inner.h"
 #include "net/steer.h"
+#include "send.h"
 #include "synproxy.h"
 
 #define BURST 32
 
-static const struct lb_binding *binding_at(
+static inline const struct lb_binding *binding_at(
 	const struct lb_match *match, be32 addr, be16 port, uint8_t proto)
 {
 	uint32_t i = lb_binding_hash(addr, port, proto);
@@ -42,9 +43,9 @@ const struct lb_binding *lb_binding_of(
  * A reply goes to a client, not to us. What a backend sends to a virtual address is a client's own:
  * it must not be handed to the worker of a flow that it is no reply of, which would then keep it.
  */
-static inline bool is_elsewhere(const struct net *net, uint32_t dst)
+static inline bool is_elsewhere(fib_entry entry)
 {
-	enum fib_kind kind = fib_entry_kind(fib4_lookup(net->fib, dst));
+	enum fib_kind kind = fib_entry_kind(entry);
 
 	return kind != FIB_LOCAL && kind != FIB_SERVICE;
 }
@@ -76,7 +77,7 @@ static bool fragment(struct worker *w, const struct lb_match *match, struct rte_
 	uint32_t dst = ip4_hdr_dst(pkt_ip4(m)), n;
 	const struct lb_seat *seat = lb_seats(match, pkt_ip4(m)->src, &n);
 
-	if (!is_elsewhere(w->net, dst) || lookup_is_group(w->net, dst))
+	if (!is_elsewhere(fib4_lookup(w->net->fib, dst)) || lookup_is_group(w->net, dst))
 		return false;
 	for (uint32_t i = 0; i < n; i++) {
 		if (backend[seat[i].backend].mode == LB_NAT) {
@@ -99,11 +100,13 @@ static bool odd(struct worker *w, const struct lb_match *match, struct rte_mbuf 
 struct answer {
 	struct rte_mbuf *m;
 	uint32_t at; /* in the lane */
-	uint32_t hash;
-	struct lb_ends ends;
+	uint8_t flags;
+	struct ip4_hdr *ip;
+	void *l4;
+	struct bucket *home;
 	struct flow_key key;
+	fib_entry entry;	/* of its client */
 	struct nat_end service; /* whom it is from, for its client */
-	uint32_t seq;		/* what changes of its number: SYN proxy */
 };
 
 /* Whose it would be, and its bucket asked for. False: it is none; *m NULL: it has gone. */
@@ -120,8 +123,11 @@ static inline bool ask(
 			*m = NULL;
 		return false;
 	}
-	if ((b = lb_binding_of(match, ends.ip->src, ends.sport, ends.ip->proto)) == NULL ||
-		!is_elsewhere(w->net, ip4_hdr_dst(ends.ip)))
+	b = lb_binding_of(match, ends.ip->src, ends.sport, ends.ip->proto);
+	if (b == NULL)
+		return false;
+	a->entry = fib4_lookup(w->net->fib, ip4_hdr_dst(ends.ip));
+	if (!is_elsewhere(a->entry))
 		return false;
 	key = (struct flow_key){.addr = ends.ip->dst,
 		.port = ends.dport,
@@ -139,11 +145,12 @@ static inline bool ask(
 		}
 	}
 	a->m = *m;
-	a->ends = ends;
+	a->flags = ends.flags;
+	a->ip = ends.ip;
+	a->l4 = ends.l4;
 	a->key = key;
-	a->seq = 0;
-	a->hash = bucket_hash(w->lb->flows, &key);
-	rte_prefetch0(bucket_home(w->lb->flows, a->hash));
+	a->home = bucket_home(w->lb->flows, bucket_hash(w->lb->flows, &key));
+	rte_prefetch0(a->home);
 	return true;
 }
 
@@ -152,57 +159,67 @@ static uint16_t alone(struct worker *w, const struct answer *a)
 {
 	uint16_t backend = lb_alone(w, &a->key);
 
-	if (backend == LB_NOBODY || w->net->lb->backend[backend].addr != a->ends.ip->src)
+	if (backend == LB_NOBODY || w->net->lb->backend[backend].addr != a->ip->src)
 		return LB_NOBODY;
 	w->count[COUNT_lb_alone_out]++;
 	return backend;
 }
 
-/* The backend of a reply's flow; LB_NOBODY: it is no reply, or it has gone. */
-static inline uint16_t backend_of(struct worker *w, struct answer *a)
+/* It goes to its client as the service's. seq: what its number is more by. Takes a->m. */
+static inline void give(
+	struct worker *w, const struct answer *a, uint16_t backend, const uint32_t seq)
 {
-	const struct lb *lb = w->net->lb;
-	struct flow *f = bucket_look_up(w->lb->flows, a->hash, &a->key, w->lb->seconds);
+	const struct lb_edit e = {.hop = ip4_hdr_dst(a->ip),
+		.kind = LB_EDIT_SRC,
+		.mss = unlikely(a->flags & TCP_SYN) ? lb_mss(&w->net->lb->vservice[a->key.service])
+						    : 0,
+		.src = a->service,
+		.seq = seq};
 
-	if (unlikely(f == NULL))
-		return alone(w, a);
-	if (lb->backend[f->backend].addr != a->ends.ip->src)
-		return LB_NOBODY;
-	if (unlikely(f->proxied) && !lb_proxy_out(w, a->m, &a->ends, f, &a->seq)) {
-		w->in.pkt[a->at] = NULL;
-		return LB_NOBODY;
-	}
-	lb_track(w, f, &lb->vservice[a->key.service], a->ends.flags, false);
-	return f->backend;
+	lb_count_out(w, backend, a->m);
+	w->in.pkt[a->at] = NULL;
+	lb_send_by(w, a->m, a->ip, a->l4, &e, a->entry);
 }
 
-/* Those that have a flow leave the lane. */
-static void answer(struct worker *w, struct answer *answers, uint32_t n)
+/* The same of a flow of the SYN proxy, which may have taken it itself. */
+static void give_proxied(struct worker *w, const struct answer *a, struct flow *f)
 {
-	const struct answer *sent[BURST];
-	uint32_t n_sent = 0;
+	struct lb_ends ends;
+	uint32_t seq = 0;
 
-	for (uint32_t i = 0; i < n; i++) {
-		struct answer *a = &answers[i];
-		uint16_t backend = backend_of(w, a);
-
-		if (backend == LB_NOBODY)
-			continue;
-		lb_count_out(w, backend, a->m);
+	(void)lb_ends_of(a->m, &ends); /* once more: they are not kept for all */
+	if (!lb_proxy_out(w, a->m, &ends, f, &seq)) {
 		w->in.pkt[a->at] = NULL;
-		sent[n_sent++] = a;
+		return;
 	}
-	for (uint32_t i = 0; i < n_sent; i++) {
-		const struct answer *a = sent[i];
-		const struct lb_vservice *s = &w->net->lb->vservice[a->key.service];
-		const struct lb_edit e = {.hop = ip4_hdr_dst(a->ends.ip),
-			.kind = LB_EDIT_SRC,
-			.mss = unlikely(a->ends.flags & TCP_SYN) ? lb_mss(s) : 0,
-			.src = a->service,
-			.seq = a->seq};
+	lb_track(w, f, &w->net->lb->vservice[a->key.service], a->flags, false);
+	give(w, a, f->backend, seq);
+}
 
-		lb_send_at(w, a->m, a->ends.ip, a->ends.l4, &e);
+/* What has a flow leaves the lane. */
+static inline void answer(struct worker *w, const struct answer *a)
+{
+	const struct lb *lb = w->net->lb;
+	struct flow *f = bucket_look_up(a->home, &a->key, w->lb->seconds);
+	uint16_t backend;
+
+	if (unlikely(f == NULL)) {
+		if ((backend = alone(w, a)) != LB_NOBODY)
+			give(w, a, backend, 0);
+	} else if (lb->backend[f->backend].addr == a->ip->src) {
+		if (unlikely(f->proxied)) {
+			give_proxied(w, a, f);
+			return;
+		}
+		lb_track(w, f, &lb->vservice[a->key.service], a->flags, false);
+		give(w, a, f->backend, 0);
 	}
+}
+
+static void answer_all(struct worker *w, const struct answer *answers, uint32_t n)
+{
+	for (uint32_t i = 0; i < n; i++)
+		answer(w, &answers[i]);
 }
 
 /* What changes of the other packets; how many have left the lane. */
@@ -250,12 +267,11 @@ void stage_replies(struct worker *w)
 		answers[n].at = i;
 		n += ask(w, match, &in->pkt[i], &answers[n]);
 		if (n == BURST) {
-			answer(w, answers, n);
+			answer_all(w, answers, n);
 			n = 0;
 		}
 	}
-	if (n > 0)
-		answer(w, answers, n);
+	answer_all(w, answers, n);
 	if (unlikely(match->n_masquerades > 0))
 		met += masquerade(w, match, in);
 	if (met > 0)

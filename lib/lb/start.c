@@ -219,18 +219,6 @@ static uint16_t refused(
 	return LB_NOBODY;
 }
 
-const uint16_t *lb_place(
-	const struct lb *lb, const struct lb_vservice *s, const struct flow_key *key)
-{
-	static const uint16_t nobody = LB_NOBODY;
-	bool source = s->scheduler == LB_SOURCE_HASH;
-	uint32_t hash =
-		lb_hash(lb, key->addr, source ? 0 : key->port, s, source ? 0 : key->service_port);
-	const struct lb_pick *pick = lb_pick_of(s);
-
-	return pick == NULL ? &nobody : &pick->place[maglev_place(hash, pick->size)];
-}
-
 /*
  * Whether a flow needs a source of ours: always in full NAT; in NAT with a pool, where the client
  * is on the backend's side, and answers would go past us.

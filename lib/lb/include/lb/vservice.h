@@ -100,11 +100,19 @@ struct lb_vservice {
 
 /* An address of FIB_SERVICE, by the entry's index (without FIB_SERVICE_ARP). */
 struct lb_vip {
-	be32 addr;
-	uint16_t nat;	/* it is this one of the addresses of ours; LB_NOBODY: of services */
-	uint32_t first; /* of its ranges, */
-	uint32_t n;	/* in order of protocol and port; they do not overlap */
+	alignas(32) be32 addr;
+	uint32_t one; /* lb_port_of() of its first range, where that is one port; 0: it is not */
+	uint16_t service; /* of that port */
+	uint16_t nat;	  /* it is this one of the addresses of ours; LB_NOBODY: of services */
+	uint32_t first;	  /* of its ranges, */
+	uint32_t n;	  /* in order of protocol and port; they do not overlap */
 };
+
+/* A port of a protocol, as one number that is not 0. */
+static inline uint32_t lb_port_of(uint8_t proto, be16 port)
+{
+	return (uint32_t)proto << 16 | port;
+}
 
 struct lb_range {
 	uint8_t proto;

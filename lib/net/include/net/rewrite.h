@@ -52,22 +52,35 @@ static inline bool rewrite_pad(struct rte_mbuf *m)
 	return true;
 }
 
-/*
- * Sends m, of which nothing is left to do, by an adjacency; for stages that make many of one.
- * False: there was no room for its header, and it is dropped. Takes ownership.
- */
-static inline bool rewrite_send(struct worker *w, struct rte_mbuf *m, uint32_t index)
+/* A frame with the header of an adjacency leaves by it. Takes ownership. */
+static inline void rewrite_tx(struct worker *w, struct rte_mbuf *m, uint32_t index)
 {
-	const struct adj *a = &w->net->adj[index];
+	w->adj_tx[index].packets++;
+	w->adj_tx[index].bytes += rte_pktmbuf_pkt_len(m);
+	tx_put(w, w->net->adj[index].slot, m);
+}
 
-	if (!rewrite_pad(m) || !rewrite(a, m)) {
+/*
+ * Sends m, of which nothing is left to do and that is long enough, by an adjacency. False: there
+ * was no room for its header, and it is dropped. Takes ownership.
+ */
+static inline bool rewrite_send_full(struct worker *w, struct rte_mbuf *m, uint32_t index)
+{
+	if (unlikely(!rewrite(&w->net->adj[index], m))) {
 		drop(w, m, DROP_HEADROOM);
 		return false;
 	}
-	w->adj_tx[index].packets++;
-	w->adj_tx[index].bytes += rte_pktmbuf_pkt_len(m);
-	tx_put(w, a->slot, m);
+	rewrite_tx(w, m, index);
 	return true;
+}
+
+/* The same of any length; for stages that make many of one. */
+static inline bool rewrite_send(struct worker *w, struct rte_mbuf *m, uint32_t index)
+{
+	if (rewrite_pad(m))
+		return rewrite_send_full(w, m, index);
+	drop(w, m, DROP_HEADROOM);
+	return false;
 }
 
 #endif

@@ -76,6 +76,24 @@ static const struct option acl[] = {
 static const struct section acl_section = {
 	SECTION(acl), .size = sizeof(struct lb_acl_conf), .placed = true};
 
+/* Its own in place of those of all (`timeouts`, below). */
+static const struct option own_timeouts[] = {
+	{"tcp_half_open", TIME, AT(struct lb_service_conf, timeouts.tcp_half_open_ms), "same", 1000,
+		FLOW_SECONDS * 1000, WORDS({"same", 0}),
+		.help = "Each is as in balancers.timeouts; same is what stands there."},
+	{"tcp_established", TIME, AT(struct lb_service_conf, timeouts.tcp_established_ms), "same",
+		1000, FLOW_SECONDS * 1000, WORDS({"same", 0}), .help = "Without a packet."},
+	{"tcp_closing", TIME, AT(struct lb_service_conf, timeouts.tcp_closing_ms), "same", 1000,
+		FLOW_SECONDS * 1000, WORDS({"same", 0}), .help = "One end has finished."},
+	{"tcp_closed", TIME, AT(struct lb_service_conf, timeouts.tcp_closed_ms), "same", 1000,
+		FLOW_SECONDS * 1000, WORDS({"same", 0}), .help = "Both have, or one has reset it."},
+	{"udp_one_way", TIME, AT(struct lb_service_conf, timeouts.udp_one_way_ms), "same", 1000,
+		FLOW_SECONDS * 1000, WORDS({"same", 0}), .help = "No backend has answered yet."},
+	{"udp", TIME, AT(struct lb_service_conf, timeouts.udp_ms), "same", 1000,
+		FLOW_SECONDS * 1000, WORDS({"same", 0}), .help = "Without a datagram."},
+};
+static const struct section own_timeouts_section = {SECTION(own_timeouts)};
+
 static const struct option service[] = {
 	{"name", NAME, AT(struct lb_service_conf, name), .max = LB_NAME - 1, .required = true,
 		.example = "shop", .help = "What it is called in tables."},
@@ -134,6 +152,8 @@ static const struct option service[] = {
 			"down; 0: not looked at."},
 	{"passive_hold", TIME, AT(struct lb_service_conf, passive_hold_ms), "30s", 1000, 3600000,
 		.help = "How long it is down then."},
+	{"timeouts", MAP, .of = &own_timeouts_section,
+		.help = "After which its flows are over, where it is not as with all services'."},
 	{"mss", NUMBER, AT(struct lb_service_conf, mss), "auto", 88, UINT16_MAX, WORDS({"auto", 0}),
 		.unit = "bytes",
 		.help = "Limit to what SYNs announce; auto: what a tunnel leaves."},

@@ -79,6 +79,40 @@ static void check_memory_of_flows(const struct lb_service_conf *s, struct errs *
 			lb_scheduler_name(s->scheduler));
 }
 
+/* A time of its own for flows that it cannot have, or does not remember. */
+static void check_timeouts(const struct lb_service_conf *s, struct errs *e)
+{
+	const struct lb_timeouts_conf *t = &s->timeouts;
+	const struct {
+		const char *member;
+		uint32_t ms;
+		enum lb_protocol of;
+	} times[] = {
+		{"timeouts.tcp_half_open", t->tcp_half_open_ms, LB_TCP},
+		{"timeouts.tcp_established", t->tcp_established_ms, LB_TCP},
+		{"timeouts.tcp_closing", t->tcp_closing_ms, LB_TCP},
+		{"timeouts.tcp_closed", t->tcp_closed_ms, LB_TCP},
+		{"timeouts.udp_one_way", t->udp_one_way_ms, LB_UDP},
+		{"timeouts.udp", t->udp_ms, LB_UDP},
+	};
+	char path[PATH];
+
+	for (size_t i = 0; i < sizeof(times) / sizeof(times[0]); i++) {
+		const char *name = lb_protocol_name(times[i].of);
+
+		if (times[i].ms == 0)
+			continue;
+		service_path(s, times[i].member, path);
+		if ((s->protocol & times[i].of) == 0)
+			errs_add(e, s->at, path,
+				"the service has no %s; same, or protocol %s or both", name, name);
+		else if (!s->keep)
+			errs_add(e, s->at, path,
+				"with flow_table false, no flow is known; same, or flow_table "
+				"true");
+	}
+}
+
 static void check_table(const struct lb_service_conf *s, struct errs *e)
 {
 	char path[PATH];
@@ -202,6 +236,7 @@ static void check_service(const struct lb_service_conf *s, struct spans *room, s
 		errs_add(e, s->at, service_path(s, "address", path),
 			"%s is not an address that a host may have", ip4_addr_text(s->addr, text));
 	check_memory_of_flows(s, e);
+	check_timeouts(s, e);
 	lb_limit_check(s, e);
 	check_tunnel(s, e);
 	check_table(s, e);

@@ -236,6 +236,25 @@ void lb_set_idle(struct lb_vservice *v, const struct lb_timeouts_conf *t)
 		v->idle[i] = (uint16_t)RTE_MIN(ms[i] / 1000, (uint32_t)FLOW_SECONDS);
 }
 
+static uint32_t own_or(uint32_t own, uint32_t everybodys)
+{
+	return own != 0 ? own : everybodys;
+}
+
+static struct lb_timeouts_conf timeouts_of(const struct lb_svc *s, const struct lb_conf *c)
+{
+	const struct lb_timeouts_conf *own = &s->conf.timeouts, *all = &c->timeouts;
+
+	return (struct lb_timeouts_conf){
+		.tcp_half_open_ms = own_or(own->tcp_half_open_ms, all->tcp_half_open_ms),
+		.tcp_established_ms = own_or(own->tcp_established_ms, all->tcp_established_ms),
+		.tcp_closing_ms = own_or(own->tcp_closing_ms, all->tcp_closing_ms),
+		.tcp_closed_ms = own_or(own->tcp_closed_ms, all->tcp_closed_ms),
+		.udp_one_way_ms = own_or(own->udp_one_way_ms, all->udp_one_way_ms),
+		.udp_ms = own_or(own->udp_ms, all->udp_ms),
+	};
+}
+
 static void set_backend(
 	struct lb_backend *b, const struct lb_svc *s, const struct lb_member *m, uint16_t service)
 {
@@ -254,6 +273,7 @@ static void set_service(struct net *net, struct lb_svc *s, uint32_t k)
 	struct lb *lb = net->lb;
 	struct lb_vservice *v = &lb->vservice[s->slot[k]];
 	struct lb_acl *acl = atomic_exchange_explicit(&v->acl, s->acl[k], memory_order_acq_rel);
+	struct lb_timeouts_conf timeouts = timeouts_of(s, &lb->control->next->conf);
 
 	s->acl[k] = NULL;
 	if (acl != NULL)
@@ -268,7 +288,7 @@ static void set_service(struct net *net, struct lb_svc *s, uint32_t k)
 	__atomic_store_n(&v->nat, lb_nat_set(lb->control->next, &s->conf), __ATOMIC_RELEASE);
 	v->rate = s->conf.rate;
 	v->syn_rate = s->conf.syn_rate;
-	lb_set_idle(v, &lb->control->next->conf.timeouts);
+	lb_set_idle(v, &timeouts);
 	for (uint32_t i = 0; i < s->conf.n_backends; i++)
 		set_backend(&lb->backend[s->members[i].slot[k]], s, &s->members[i], s->slot[k]);
 	__atomic_store_n(&v->kind, LB_SLOT_SERVICE, __ATOMIC_RELEASE);

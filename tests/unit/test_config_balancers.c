@@ -140,6 +140,23 @@ static const struct check_case balancers[] = {
 		"host may have\n"
 		"t:10:133: balancers.services.e.backends[0].port: 81, but mode gre leaves the port "
 		"as it is; same is allowed, or mode nat or full-nat\n"},
+	{"times of flows that there are none of",
+		BALANCERS
+		"    a: {address: 198.18.0.100, port: 80, timeouts: {tcp_closing: 1m, udp: 10s}, "
+		"backends: [{address: 198.18.1.1}]}\n"
+		"    b: {address: 198.18.0.100, port: 53, protocol: udp, timeouts: {udp_one_way: "
+		"5s, tcp_established: 1h}, backends: [{address: 198.18.1.1}]}\n"
+		"    c: {address: 198.18.0.101, port: 80, protocol: both, timeouts: "
+		"{tcp_half_open: same, tcp_closed: 1s, udp: 8h}, backends: [{address: "
+		"198.18.1.2}]}\n"
+		"    d: {address: 198.18.0.102, port: 80, mode: dsr, flow_table: false, timeouts: "
+		"{tcp_established: 1h}, backends: [{address: 198.18.1.3}]}\n",
+		"t:6:5: balancers.services.a.timeouts.udp: the service has no udp; same, or "
+		"protocol udp or both\n"
+		"t:7:5: balancers.services.b.timeouts.tcp_established: the service has no tcp; "
+		"same, or protocol tcp or both\n"
+		"t:9:5: balancers.services.d.timeouts.tcp_established: with flow_table false, no "
+		"flow is known; same, or flow_table true\n"},
 	{"more than there is room for",
 		"system: {limits: {flows: 0, balanced_services: 1, balanced_backends: "
 		"1}}\n" BALANCERS "    a: {address: 198.18.0.100, port: 80, backends: "

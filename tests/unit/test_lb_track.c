@@ -272,6 +272,38 @@ static void test_udp(void **state)
 	all_over();
 }
 
+/* A service's own times count for its flows, each by itself; the others are everybody's. */
+static void test_own_times(void **state)
+{
+	static const struct {
+		const char *packets;
+		uint16_t lives;
+	} own[] = {{"s", 5}, {"sSa", 600}, {"sSaf", 240}, {"sSafF", 2}};
+	struct lb_timeouts_conf *mine = &conf.service[0].timeouts;
+
+	(void)state;
+	*mine = (struct lb_timeouts_conf){
+		.tcp_half_open_ms = 5999, .tcp_established_ms = 600000, .tcp_closed_ms = 2000};
+	mine->udp_one_way_ms = 3000;
+	assert_int_equal(lb_bed_apply(w->net, &conf), 0);
+	for (uint16_t i = 0; i < RTE_DIM(own); i++) {
+		walk(i + 1, own[i].packets);
+		assert_int_equal(
+			flow_of(i + 1, false)->ends, (uint16_t)(w->lb->seconds + own[i].lives));
+	}
+	assert_int_equal(to(1, 0), A);
+	assert_int_equal(flow_of(1, true)->ends, (uint16_t)(w->lb->seconds + 3));
+	assert_true(from(A, 1, 0));
+	assert_int_equal(flow_of(1, true)->ends, (uint16_t)(w->lb->seconds + 300));
+
+	*mine = (struct lb_timeouts_conf){0}; /* from their next packets on */
+	assert_int_equal(lb_bed_apply(w->net, &conf), 0);
+	assert_int_equal(flow_of(2, false)->ends, (uint16_t)(w->lb->seconds + 600));
+	assert_int_equal(to(2, TCP_ACK), A);
+	assert_int_equal(flow_of(2, false)->ends, (uint16_t)(w->lb->seconds + 7440));
+	all_over();
+}
+
 /* A flow lives for as long as was configured, and not much longer, wherever the clock stands. */
 static void test_time_wraps(void **state)
 {
@@ -466,6 +498,7 @@ int main(void)
 		cmocka_unit_test(test_counts),
 		cmocka_unit_test(test_refusals),
 		cmocka_unit_test(test_udp),
+		cmocka_unit_test(test_own_times),
 		cmocka_unit_test(test_time_wraps),
 		cmocka_unit_test(test_drain),
 		cmocka_unit_test(test_down),

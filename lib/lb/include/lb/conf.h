@@ -85,6 +85,17 @@ struct lb_acl_conf {
 /* When a SYN is answered by us, with a cookie, before a backend hears of it. */
 enum lb_syn_proxy { LB_SYN_OFF, LB_SYN_AUTO, LB_SYN_ALWAYS };
 
+/* Without a packet for so long, a flow is over; in milliseconds, of which whole seconds count. */
+struct lb_timeouts_conf {
+	uint32_t tcp_half_open_ms;
+	uint32_t tcp_established_ms;
+	uint32_t tcp_closing_ms;
+	uint32_t tcp_closed_ms;
+	uint32_t udp_one_way_ms;
+	uint32_t udp_ms;
+	uint32_t icmp_ms;
+};
+
 struct lb_service_conf {
 	struct conf_pos at;
 	char name[LB_NAME];
@@ -110,6 +121,7 @@ struct lb_service_conf {
 	uint32_t syn_rate;	/* auto: so many SYNs a second begin it */
 	uint32_t passive_fails; /* consecutive refusals or time-outs: down; 0: not looked at */
 	uint32_t passive_hold_ms;
+	struct lb_timeouts_conf timeouts; /* those that are 0: all services' */
 	struct lb_check_conf check;
 	uint32_t n_acl;
 	struct lb_acl_conf *acl; /* empty: everybody; else whom no line matches is refused */
@@ -141,17 +153,6 @@ struct lb_masquerade_conf {
 	uint32_t addr;	   /* 0: the interface's own */
 	uint16_t port;	   /* first and last of the ports and ICMP ids */
 	uint16_t last_port;
-};
-
-/* Without a packet for so long, a flow is over; in milliseconds, of which whole seconds count. */
-struct lb_timeouts_conf {
-	uint32_t tcp_half_open_ms;
-	uint32_t tcp_established_ms;
-	uint32_t tcp_closing_ms;
-	uint32_t tcp_closed_ms;
-	uint32_t udp_one_way_ms;
-	uint32_t udp_ms;
-	uint32_t icmp_ms;
 };
 
 /* Flows told to another instance, and taken from it. */

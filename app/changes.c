@@ -6,6 +6,7 @@
 #include "apply.h"
 #include "base/log.h"
 #include "config/conf.h"
+#include "lb/lb.h"
 #include "net/absent.h"
 #include "net/net.h"
 
@@ -116,48 +117,66 @@ json_t *changes_rollback(struct app *app, struct call *call)
 	return applied(app, call, diff);
 }
 
-/* What an operator added, as lists that grow. */
+/* What an operator added or said, as lists that grow. */
 struct added {
 	struct net *net;
 	struct route_conf *routes;
 	struct neigh_static *statics;
-	uint32_t n_routes, n_statics;
+	struct lb_backend_conf *backends;
+	uint32_t n_routes, n_statics, n_backends;
 	bool out_of_memory;
 };
+
+/* A list of n items with room for one more; as it was, without memory. */
+static void *grown(struct added *a, void *list, uint32_t n, size_t size)
+{
+	void *more = realloc(list, (n + 1) * size);
+
+	a->out_of_memory |= more == NULL;
+	return more == NULL ? list : more;
+}
 
 static void add_route(const struct route_row *row, void *arg)
 {
 	struct added *a = arg;
-	struct route_conf *grown;
 
 	if (row->origin != RIB4_OPERATOR || row->conf == NULL)
 		return;
-	grown = realloc(a->routes, (a->n_routes + 1) * sizeof(*grown));
-	if (grown == NULL) {
-		a->out_of_memory = true;
-		return;
-	}
-	grown[a->n_routes++] = *row->conf;
-	a->routes = grown;
+	a->routes = grown(a, a->routes, a->n_routes, sizeof(*a->routes));
+	if (!a->out_of_memory)
+		a->routes[a->n_routes++] = *row->conf;
 }
 
 static void add_static(const struct neigh_row *row, void *arg)
 {
 	struct added *a = arg;
-	struct neigh_static *grown;
+	struct neigh_static *x;
 
 	if (row->state != NEIGH_STATIC || row->kernels)
 		return;
-	grown = realloc(a->statics, (a->n_statics + 1) * sizeof(*grown));
-	if (grown == NULL) {
-		a->out_of_memory = true;
+	a->statics = grown(a, a->statics, a->n_statics, sizeof(*a->statics));
+	if (a->out_of_memory)
 		return;
-	}
-	a->statics = grown;
-	grown += a->n_statics++;
-	*grown = (struct neigh_static){.addr = row->addr};
-	memcpy(grown->mac, row->mac, sizeof(grown->mac));
-	snprintf(grown->iface, sizeof(grown->iface), "%s", a->net->iface[row->iface].name);
+	x = &a->statics[a->n_statics++];
+	*x = (struct neigh_static){.addr = row->addr};
+	memcpy(x->mac, row->mac, sizeof(x->mac));
+	snprintf(x->iface, sizeof(x->iface), "%s", a->net->iface[row->iface].name);
+}
+
+static void add_backend(struct lb_member *m, void *arg)
+{
+	struct added *a = arg;
+	struct lb_backend_conf *x;
+
+	if (m->admin == m->conf->admin && m->weight == m->conf->weight)
+		return;
+	a->backends = grown(a, a->backends, a->n_backends, sizeof(*a->backends));
+	if (a->out_of_memory)
+		return;
+	x = &a->backends[a->n_backends++];
+	*x = *m->conf;
+	x->admin = m->admin;
+	x->weight = m->weight;
 }
 
 /* The text to save, the caller's to free; NULL with the reason in e. */
@@ -171,15 +190,18 @@ static char *text_with_added(struct app *app, struct errs *e)
 		cursor = route_walk(app->net, cursor, UINT32_MAX, add_route, &a);
 	while (cursor != 0);
 	neigh_walk(app->net, clock_now(), add_static, &a);
+	lb_members(app->net, add_backend, &a);
 	if (a.out_of_memory) {
 		errs_add(e, (struct conf_pos){0}, "save", "out of memory");
 	} else {
-		struct conf_extra extra = {{a.n_routes, a.routes}, a.n_statics, a.statics};
+		struct conf_extra extra = {
+			{a.n_routes, a.routes}, a.n_statics, a.statics, a.n_backends, a.backends};
 
 		text = conf_with(app->conf, &extra, e);
 	}
 	free(a.routes);
 	free(a.statics);
+	free(a.backends);
 	return text;
 }
 

@@ -545,7 +545,9 @@ const struct command commands[] = {
 		"config.apply", print_diff, {{"file", ARG_FILE, "FILE"}}},
 	{"config rollback", "back to the configuration before the last apply", "config.rollback",
 		print_diff},
-	{"config save", "writes the configuration, with routes and neighbours that were added",
+	{"config save",
+		"writes the configuration, with routes, neighbours and states of backends as they "
+		"are",
 		"config.save", print_saved, {{"file", ARG_FILE_MAYBE, "FILE"}}},
 
 	{"nic list",

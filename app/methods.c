@@ -147,7 +147,8 @@ static const struct method list[] = {
 		{SERVICE, BACKEND}},
 	{"backend.maintain", "no new flows for a backend, and no checks", backends_maintain, false,
 		{SERVICE, BACKEND}},
-	{"backend.weight", "a backend's share of new flows, until the process ends",
+	{"backend.weight",
+		"a backend's share of new flows, until the process ends (config.save keeps it)",
 		backends_weight, false,
 		{SERVICE, BACKEND,
 			{"weight", PARAM_INTEGER, true, 0, MAGLEV_WEIGHT_MAX,
@@ -164,7 +165,8 @@ static const struct method list[] = {
 			{"text", PARAM_STRING, .help = "its text"}}},
 	{"config.rollback", "back to the configuration before the last apply", changes_rollback,
 		false},
-	{"config.save", "writes the configuration with what was added by hand", changes_save, false,
+	{"config.save", "writes the configuration with what was added or said by hand",
+		changes_save, false,
 		{{"file", PARAM_STRING, .help = "the file that the process was started with"}}},
 };
 

@@ -64,7 +64,7 @@ static const struct option backend[] = {
 			{"maintenance", LB_MAINTENANCE}),
 		.help = "drain: no new flows, and its own go on; maintenance: nor is it checked."},
 };
-static const struct section backend_section = {
+const struct section conf_backend_section = {
 	SECTION(backend), .size = sizeof(struct lb_backend_conf), .placed = true};
 
 static const struct option acl[] = {
@@ -162,7 +162,7 @@ static const struct option service[] = {
 	{"ignore_df", BOOLEAN, AT(struct lb_service_conf, ignore_df), "false",
 		.help = "What ipip or gre make too long is cut, even if a client forbids it."},
 	{"backends", LIST, AT(struct lb_service_conf, backends), .max = MAGLEV_BACKENDS,
-		.of = &backend_section, COUNT(struct lb_service_conf, n_backends),
+		.of = &conf_backend_section, COUNT(struct lb_service_conf, n_backends),
 		.help = "Who serves it."},
 };
 static const struct section service_section = {

@@ -100,8 +100,8 @@ struct conf_spot {
 extern const struct section conf_section;
 /* Items of the lists that can be added to at run time. */
 extern const struct section conf_route_section, conf_neighbour_section;
-/* Virtual services (balancers.c). */
-extern const struct section conf_balancers_section;
+/* Virtual services, and their backends (balancers.c). */
+extern const struct section conf_balancers_section, conf_backend_section;
 
 /* Whether it is a list, a map, or a value. */
 static inline bool option_is_scalar(const struct option *o)
@@ -159,6 +159,11 @@ void value_allowed(const struct option *o, FILE *out);
 
 /* All of a section's defaults, into its struct. */
 void section_defaults(const struct section *s, void *base);
+
+/* --- backends as they run (restate.c) --- */
+
+/* c with what extra says of backends in its text; conf_free() it. NULL with the reason in e. */
+struct conf *restate(const struct conf *c, const struct conf_extra *extra, struct errs *e);
 
 /* --- lists --- */
 

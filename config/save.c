@@ -3,8 +3,8 @@
  * save: a configuration's text with what was added at run time, and a file replaced as a whole.
  *
  * The text is not written anew: the loader noted where lists and maps can be added to, and the
- * additions go there, so that every comment stays. What came out is read again before it is
- * trusted.
+ * additions go there, so that every comment stays (restate.c does so for backends). What came out
+ * is read again before it is trusted.
  */
 #include "option.h"
 
@@ -222,7 +222,7 @@ static bool means(const char *text, const struct conf *c, uint32_t routes, uint3
 	return good;
 }
 
-char *conf_with(const struct conf *c, const struct conf_extra *extra, struct errs *e)
+static char *with_lists(const struct conf *c, const struct conf_extra *extra, struct errs *e)
 {
 	struct route_conf *routes = malloc((extra->routes.n + 1) * sizeof(*routes));
 	struct neigh_static *statics = malloc((extra->n_static + 1) * sizeof(*statics));
@@ -247,6 +247,19 @@ char *conf_with(const struct conf *c, const struct conf_extra *extra, struct err
 	}
 	free(routes);
 	free(statics);
+	return text;
+}
+
+char *conf_with(const struct conf *c, const struct conf_extra *extra, struct errs *e)
+{
+	struct conf *restated;
+	char *text;
+
+	if (extra->n_backends == 0)
+		return with_lists(c, extra, e);
+	restated = restate(c, extra, e);
+	text = restated == NULL ? NULL : with_lists(restated, extra, e);
+	conf_free(restated);
 	return text;
 }
 

@@ -152,6 +152,43 @@ def test_saved_and_started_from(make_router):
     assert "198.18.0.77" in {row["address"] for row in router.ctl("show", "neighbours")}
 
 
+def test_words_on_backends_are_saved(make_router):
+    """What was drained, taken out or weighed is so after a restart, and can be taken back."""
+    hosts = [{"address": f"198.18.1.{n}"} for n in range(11, 15)]
+    hosts[3]["state"] = "drain"
+    router = make_router({"balancers": {"services": {
+        "web": {"address": "198.18.0.100", "port": 80, "backends": hosts},
+        "dns": {"address": "198.18.0.100", "port": 53, "protocol": "udp", "backends": hosts}}}})
+
+    def words():
+        return {(row["service"], row["address"]): (row["admin"], row["weight"])
+                for row in router.ctl("show", "backends")}
+
+    router.ctl("backend", "drain", "web", "198.18.1.11")
+    router.ctl("backend", "weight", "web", "198.18.1.12", "50")
+    router.ctl("backend", "enable", "web", "198.18.1.14")
+    router.ctl("service", "maintain", "dns")
+    said, saved = words(), router.path / "saved.yaml"
+    assert said["web", "198.18.1.11"] == ("drain", 1) and said["web", "198.18.1.12"][1] == 50
+    router.ctl("config", "save", str(saved))
+    assert "backends" in diff(router, saved)
+
+    router.daemon.send_signal(signal.SIGTERM)
+    assert router.daemon.wait(10 * lab.SLOW) == 0
+    router.file = saved
+    router.start()
+    router.await_ready()
+    assert words() == said and diff(router, saved) == ""
+    router.ctl("backend", "enable", "web", "198.18.1.11")
+    router.ctl("config", "save")
+    router.ctl("config", "apply", str(saved))
+    assert words() == {**said, ("web", "198.18.1.11"): ("enabled", 1)}
+    for n in range(11, 15):
+        router.ctl("backend", "weight", "web", f"198.18.1.{n}", "0")
+    with pytest.raises(lab.CtlError, match="all have weight 0"):
+        router.ctl("config", "save")
+
+
 def test_hangup_reads_the_file_again(make_router):
     router = make_router()
     before = prefixes(router)

@@ -98,12 +98,15 @@ struct conf_extra {
 	struct routes_conf routes;
 	uint32_t n_static;
 	const struct neigh_static *statics;
+	/* known by where they stand, in that order: weight and admin are as they are now */
+	uint32_t n_backends;
+	const struct lb_backend_conf *backends;
 };
 
 /*
  * The configuration's text with its comments, and with what was added: routes to prefixes and
- * neighbours of addresses that it does not have already (others are logged and left out). The
- * caller frees it; NULL with the reason in e.
+ * neighbours of addresses that it does not have already (others are logged and left out), and with
+ * the weights and states of backends. The caller frees it; NULL with the reason in e.
  */
 char *conf_with(const struct conf *c, const struct conf_extra *extra, struct errs *e);
 

@@ -72,6 +72,9 @@ struct lb_control {
 	} * vip;
 	uint32_t n_vips; /* indexes that were ever in use */
 	uint32_t max_vips;
+	uint16_t *vip_at; /* while a plan is built: indexes by addresses, open addressing, */
+	uint32_t vip_at_mask;
+	uint32_t vips_from;	  /* and lower indexes are taken */
 	bool iface_up[IFACE_MAX]; /* when links were last looked at */
 	uint32_t ticks;		  /* that lb_tick() has counted */
 	uint64_t version;	  /* lb_version() */
@@ -97,9 +100,6 @@ struct lb_control {
 /* A slot for a plan that is built; LB_NOBODY: all are taken. */
 uint16_t lb_service_take(struct net *net, struct lb_plan *p);
 uint16_t lb_backend_take(struct net *net, struct lb_plan *p);
-/* The index of a virtual address for a plan; it stays while one has it. -ENOSPC. */
-int lb_vip_take(struct lb_control *c, struct lb_plan *p, uint32_t addr, uint16_t *vip);
-
 /* Of a slot of one protocol. */
 void lb_set_idle(struct lb_vservice *v, const struct lb_timeouts_conf *t);
 
@@ -124,6 +124,11 @@ void lb_nat_detach(struct net *net);
 
 /* --- vip.c --- */
 
+/* A plan is begun: what lb_vip_take() finds. */
+void lb_vip_begin(struct lb_control *c);
+/* The index of a virtual address for a plan; it stays while one has it, and a while. -ENOSPC. */
+int lb_vip_take(struct lb_control *c, struct lb_plan *p, uint32_t addr, uint16_t *vip);
+
 #define LB_ANNOUNCEMENTS 3
 
 /* It is made known from the next tick on. */
@@ -145,6 +150,27 @@ void lb_plan_free(struct net *net, struct lb_plan *p, const struct lb_plan *than
 void lb_plan_mark(const struct lb *lb, const struct lb_plan *p);
 /* The memory alone. */
 void lb_plan_end(struct lb_plan *p);
+
+/* --- heir.c --- */
+
+/* The plan in force beside a new one, while that is made. */
+struct lb_heirs {
+	uint32_t n_before, n_now;
+	const struct lb_svc **at;	 /* of the plan in force, by place, */
+	const struct lb_svc **named;	 /* and by name */
+	const struct lb_svc **wanted;	 /* of the new one, by place */
+	const struct lb_member **member; /* of this service of the plan in force, sorted */
+	const struct lb_svc *members_of;
+};
+
+/* before may be NULL. -ENOMEM, and there is nothing to end. */
+int lb_heirs_new(struct lb_heirs *h, const struct lb_plan *before, const struct lb_plan *now);
+void lb_heirs_end(struct lb_heirs *h);
+/* Whose slot of a protocol a service takes over; NULL: nobody's. */
+const struct lb_svc *lb_heir_of(const struct lb_heirs *h, const struct lb_svc *s, uint32_t k);
+/* The backend of `was` at m's address and port, which has `place` in its own list; or NULL. */
+const struct lb_member *lb_heir_member(
+	struct lb_heirs *h, const struct lb_svc *was, const struct lb_member *m, uint32_t place);
 
 /* --- match.c --- */
 

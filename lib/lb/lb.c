@@ -80,6 +80,8 @@ static int control_new(struct lb *lb, const struct lb_conf *c)
 	if (k == NULL)
 		return -ENOMEM;
 	k->max_vips = c->max_services + LB_POOL_MAX;
+	k->vip_at_mask = (uint32_t)rte_align32pow2(2 * k->max_vips) - 1;
+	k->vip_at = calloc(k->vip_at_mask + 1, sizeof(*k->vip_at));
 	k->service_used = calloc(lb->n_vservices, sizeof(*k->service_used));
 	k->backend_used = calloc(lb->n_backends, sizeof(*k->backend_used));
 	k->service_kept = calloc(lb->n_vservices, sizeof(*k->service_kept));
@@ -90,7 +92,7 @@ static int control_new(struct lb *lb, const struct lb_conf *c)
 	k->of_slot = calloc(lb->n_backends, sizeof(*k->of_slot));
 	if (k->service_used == NULL || k->backend_used == NULL || k->service_kept == NULL ||
 		k->backend_kept == NULL || k->service_base == NULL || k->backend_base == NULL ||
-		k->vip == NULL || k->of_slot == NULL)
+		k->vip == NULL || k->vip_at == NULL || k->of_slot == NULL)
 		return -ENOMEM;
 	memset(k->service_base, 0, lb->n_vservices * sizeof(*k->service_base));
 	memset(k->backend_base, 0, lb->n_backends * sizeof(*k->backend_base));
@@ -150,6 +152,7 @@ static void control_free(struct lb *lb)
 	free(k->service_base);
 	free(k->backend_base);
 	free(k->vip);
+	free(k->vip_at);
 	free(k->of_slot);
 	free(k);
 }

@@ -87,61 +87,14 @@ uint16_t lb_backend_take(struct net *net, struct lb_plan *p)
 	return slot;
 }
 
-/* Where clients find it: of one protocol, nobody else is there. */
-static bool is_at(const struct lb_service_conf *a, const struct lb_service_conf *b)
+/* The same backend of the same service, reached in the same way. */
+static const struct lb_member *member_of(struct lb_heirs *h, const struct lb_svc *before,
+	const struct lb_svc *now, uint32_t place, uint32_t k)
 {
-	return a->addr == b->addr && a->port == b->port;
-}
-
-static bool is_wanted(const struct lb_plan *p, const struct lb_service_conf *place, uint32_t k)
-{
-	for (uint32_t i = 0; i < p->conf.n_services; i++)
-		if ((p->services[i].conf.protocol & protos[k]) != 0 &&
-			is_at(&p->services[i].conf, place))
-			return true;
-	return false;
-}
-
-/*
- * Whose slot a service of p takes over: the one's at its place, or else the one's of its name at
- * another port, if nobody has come to that place. So nobody is the heir of two, nor two of one.
- */
-static const struct lb_svc *heir_of(const struct lb_plan *before, const struct lb_plan *p,
-	const struct lb_service_conf *c, uint32_t k)
-{
-	const struct lb_svc *named = NULL;
-
-	for (uint32_t i = 0; before != NULL && i < before->conf.n_services; i++) {
-		const struct lb_svc *s = &before->services[i];
-
-		if (s->slot[k] == LB_NOBODY || s->conf.addr != c->addr)
-			continue;
-		if (is_at(&s->conf, c))
-			return s;
-		if (strcmp(s->conf.name, c->name) == 0)
-			named = s;
-	}
-	return named != NULL && !is_wanted(p, &named->conf, k) ? named : NULL;
-}
-
-/*
- * The same backend of the same service, reached in the same way. It has its place in the list as
- * before, as a rule.
- */
-static const struct lb_member *member_of(
-	const struct lb_svc *s, const struct lb_svc *now, uint32_t place, uint32_t k)
-{
-	const struct lb_backend_conf *c = &now->conf.backends[place];
-
-	if (s == NULL || s->conf.mode != now->conf.mode || s->slot[k] != now->slot[k])
+	if (before == NULL || before->conf.mode != now->conf.mode ||
+		before->slot[k] != now->slot[k])
 		return NULL;
-	for (uint32_t i = 0; i < s->conf.n_backends; i++) {
-		const struct lb_member *m = &s->members[(place + i) % s->conf.n_backends];
-
-		if (m->conf->addr == c->addr && m->conf->port == c->port)
-			return m;
-	}
-	return NULL;
+	return lb_heir_member(h, before, &now->members[place], place);
 }
 
 /* What was learnt stays; what an operator said stays until the file says something new. */
@@ -154,19 +107,20 @@ static void inherit(struct lb_member *m, const struct lb_member *from)
 	lb_health_inherit(m, from);
 }
 
-static int give_slots(struct net *net, struct lb_plan *p, struct lb_svc *s)
+static int give_slots(struct net *net, struct lb_plan *p, struct lb_heirs *h, struct lb_svc *s)
 {
 	for (uint32_t k = 0; k < LB_PROTOS; k++) {
-		const struct lb_svc *before = heir_of(net->lb->control->plan, p, &s->conf, k);
+		const struct lb_svc *before;
 
 		if ((s->conf.protocol & protos[k]) == 0)
 			continue;
+		before = lb_heir_of(h, s, k);
 		s->slot[k] = before != NULL ? before->slot[k] : lb_service_take(net, p);
 		if (s->slot[k] == LB_NOBODY)
 			return -ENOSPC;
 		for (uint32_t i = 0; i < s->conf.n_backends; i++) {
 			struct lb_member *m = &s->members[i];
-			const struct lb_member *from = member_of(before, s, i, k);
+			const struct lb_member *from = member_of(h, before, s, i, k);
 
 			if (from != NULL)
 				inherit(m, from);
@@ -180,26 +134,6 @@ static int give_slots(struct net *net, struct lb_plan *p, struct lb_svc *s)
 	return 0;
 }
 
-/* The index of an address; it stays while a plan has it, and a while after. */
-int lb_vip_take(struct lb_control *c, struct lb_plan *p, uint32_t address, uint16_t *vip)
-{
-	be32 addr = to_be32(address);
-	uint32_t i, at = c->max_vips;
-
-	for (i = 0; i < c->n_vips && c->vip[i].addr != addr; i++)
-		at = c->vip[i].addr == 0 && at == c->max_vips ? i : at;
-	if (i == c->n_vips) {
-		i = at < c->max_vips ? at : c->n_vips;
-		if (i >= c->max_vips)
-			return -ENOSPC;
-		c->n_vips = RTE_MAX(c->n_vips, i + 1);
-		c->vip[i] = (struct lb_vip_use){.addr = addr};
-		p->new_vip[p->n_new_vips++] = (uint16_t)i;
-	}
-	*vip = (uint16_t)i;
-	return 0;
-}
-
 static int fill_slot(struct net *net, struct lb_svc *s, uint32_t k)
 {
 	if (s->conf.n_acl > 0) {
@@ -210,34 +144,58 @@ static int fill_slot(struct net *net, struct lb_svc *s, uint32_t k)
 	return lb_pick_stays(net, s, k) ? 0 : lb_pick_new(s, k, &s->pick[k]);
 }
 
+/* A service's members, slots and what workers will see of it. */
+static int plan_service(
+	struct net *net, struct lb_plan *p, struct lb_heirs *h, struct lb_svc *s, ticks now)
+{
+	int rc;
+
+	for (uint32_t j = 0; j < s->conf.n_backends; j++)
+		s->members[j] = (struct lb_member){.conf = &s->conf.backends[j],
+			.service = &s->conf,
+			.admin = s->conf.backends[j].admin,
+			.weight = s->conf.backends[j].weight,
+			.slot = {LB_NOBODY, LB_NOBODY}};
+	rc = give_slots(net, p, h, s);
+	rc = rc < 0 ? rc : lb_vip_take(net->lb->control, p, s->conf.addr, &s->vip);
+	lb_weigh(s, now);
+	for (uint32_t k = 0; rc == 0 && k < LB_PROTOS; k++)
+		if (s->slot[k] != LB_NOBODY)
+			rc = fill_slot(net, s, k);
+	return rc;
+}
+
+static int plan_services(struct net *net, struct lb_plan *p)
+{
+	ticks now = clock_now();
+	struct lb_heirs heirs;
+	int rc = lb_heirs_new(&heirs, net->lb->control->plan, p);
+
+	if (rc < 0)
+		return rc;
+	for (uint32_t i = 0, at = 0; rc == 0 && i < p->conf.n_services; i++) {
+		struct lb_svc *s = &p->services[i];
+
+		s->members = &p->members[at];
+		at += s->conf.n_backends;
+		rc = plan_service(net, p, &heirs, s, now);
+	}
+	lb_heirs_end(&heirs);
+	return rc;
+}
+
 int lb_plan_new(struct net *net, const struct lb_conf *c, struct lb_plan **plan)
 {
 	struct lb_control *control = net->lb->control;
 	struct lb_plan *p = calloc(1, sizeof(*p));
-	ticks now = clock_now();
 	int rc = 0;
 
 	if (p == NULL || !copy_conf(p, c) ||
 		(p->new_vip = calloc(c->n_services + LB_POOL_MAX, sizeof(*p->new_vip))) == NULL)
 		rc = -ENOMEM;
-	for (uint32_t i = 0, at = 0; rc == 0 && i < c->n_services; i++) {
-		struct lb_svc *s = &p->services[i];
-
-		s->members = &p->members[at];
-		at += s->conf.n_backends;
-		for (uint32_t j = 0; j < s->conf.n_backends; j++)
-			s->members[j] = (struct lb_member){.conf = &s->conf.backends[j],
-				.service = &s->conf,
-				.admin = s->conf.backends[j].admin,
-				.weight = s->conf.backends[j].weight,
-				.slot = {LB_NOBODY, LB_NOBODY}};
-		rc = give_slots(net, p, s);
-		rc = rc < 0 ? rc : lb_vip_take(control, p, s->conf.addr, &s->vip);
-		lb_weigh(s, now);
-		for (uint32_t k = 0; rc == 0 && k < LB_PROTOS; k++)
-			if (s->slot[k] != LB_NOBODY)
-				rc = fill_slot(net, s, k);
-	}
+	lb_vip_begin(control);
+	if (rc == 0)
+		rc = plan_services(net, p);
 	if (rc == 0)
 		rc = lb_nat_plan(net, p);
 	if (rc == 0)

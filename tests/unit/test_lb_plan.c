@@ -211,6 +211,57 @@ static void test_identity(void **state)
 	}
 }
 
+/* Service i of several at each address, with two backends; the other way round, all is. */
+static void eight_services(bool reversed)
+{
+	lb_bed_clear(&conf);
+	for (uint32_t i = 0; i < 8; i++) {
+		uint32_t n = reversed ? 7 - i : i;
+		char name[8];
+		struct lb_service_conf *s;
+
+		snprintf(name, sizeof(name), "s%u", n);
+		s = lb_bed_service(
+			&conf, name, VIP(n % 3), n < 6 ? 80 : 81, n < 3 ? LB_TCP : LB_UDP);
+		lb_bed_backend(s, BACKEND(reversed), 0, 1);
+		lb_bed_backend(s, BACKEND(!reversed), 0, 1);
+	}
+}
+
+/* In whatever order a file has them, all keep their slots and indexes, and so does each backend. */
+static void test_order(void **state)
+{
+	uint16_t slot[8], vip[8], backend[8][2];
+	char name[8];
+
+	(void)state;
+	eight_services(false);
+	apply();
+	for (int turn = 0; turn < 3; turn++) {
+		for (uint32_t i = 0; i < 8; i++) {
+			uint32_t k = i < 3 ? 0 : 1;
+			const struct lb_svc *s;
+
+			snprintf(name, sizeof(name), "s%u", i);
+			s = service(name);
+			for (uint32_t j = 0; j < 2; j++) {
+				uint16_t now = lb_member_find(w->net, name, BACKEND(j), 0)->slot[k];
+
+				assert_true(turn == 0 || now == backend[i][j]);
+				backend[i][j] = now;
+			}
+			assert_true(turn == 0 || (s->slot[k] == slot[i] && s->vip == vip[i]));
+			slot[i] = s->slot[k];
+			vip[i] = s->vip;
+			assert_int_equal(vip[i], vip[i % 3]);
+		}
+		eight_services(turn % 2 == 0);
+		apply();
+	}
+	expect_used(8, 16);
+	nothing();
+}
+
 /* Given up at an apply, nobody's until every worker has gone round twice. */
 static void test_slots_come_back(void **state)
 {
@@ -507,6 +558,7 @@ int main(void)
 		cmocka_unit_test(test_tables_stay),
 		cmocka_unit_test(test_tables_of_builds_that_fail),
 		cmocka_unit_test(test_identity),
+		cmocka_unit_test(test_order),
 		cmocka_unit_test(test_slots_come_back),
 		cmocka_unit_test(test_slots_of_no_flows),
 		cmocka_unit_test(test_builds_that_fail_change_nothing),

@@ -8,6 +8,7 @@
  */
 #include "reader.h"
 
+#include <stdlib.h>
 #include <string.h>
 
 /* A node that conf_with() may add to begins. */
@@ -95,26 +96,54 @@ static void read_item(
 	}
 }
 
-/* The newest item of a list by name has a name of its own. */
-static void check_name(struct reader *r, const struct option *o, const void *base)
+/* Items of one list: what their names are, and in which order they stand. */
+struct named {
+	const char *item;
+	const struct option *name;
+};
+
+static int by_name(const void *a, const void *b)
+{
+	const struct named *x = a, *y = b;
+	int d = memcmp(x->item + x->name->offset, y->item + x->name->offset, x->name->size);
+
+	return d != 0 ? d : x->item < y->item ? -1 : x->item > y->item;
+}
+
+/* Each item of a list by name, whose names are keys of a map or inside, has one of its own. */
+static void check_names(struct reader *r, const struct option *o, const void *base, bool keys)
 {
 	static const char none[IFACE_NAME];
 	const struct option *name = o->of->options;
-	uint32_t last = list_count(o, base) - 1;
-	const char *mine = list_item(o, base, last);
+	uint32_t n = list_count(o, base);
+	struct named *list = calloc(n + 1, sizeof(*list)), *first = list;
 
-	if (memcmp(mine + name->offset, none, name->size) == 0)
-		return; /* missing or wrong, which is said already */
-	for (uint32_t i = 0; i < last; i++) {
-		const char *other = list_item(o, base, i);
-
-		if (memcmp(mine + name->offset, other + name->offset, name->size) == 0) {
-			reader_wrong(r, *(const struct conf_pos *)mine,
-				"given twice, first on line %u",
-				((const struct conf_pos *)other)->line);
-			return;
-		}
+	if (list == NULL) {
+		reader_no_memory(r);
+		return;
 	}
+	for (uint32_t i = 0; i < n; i++)
+		list[i] = (struct named){list_item(o, base, i), name};
+	qsort(list, n, sizeof(*list), by_name);
+	for (struct named *x = list + 1; x < list + n; x++) {
+		char text[VALUE_TEXT];
+		size_t length;
+
+		if (memcmp(first->item + name->offset, x->item + name->offset, name->size) != 0) {
+			first = x;
+			continue;
+		}
+		if (memcmp(x->item + name->offset, none, name->size) == 0)
+			continue; /* missing or wrong, which is said already */
+		length = keys ? reader_push_key(r, value_text(name, x->item, text))
+			      : reader_push(r, "[%zu]",
+					(size_t)(x->item - (char *)list_item(o, base, 0)) /
+						o->of->size);
+		reader_wrong(r, *(const struct conf_pos *)x->item, "given twice, first on line %u",
+			((const struct conf_pos *)first->item)->line);
+		reader_pop(r, length);
+	}
+	free(list);
 }
 
 static void read_list(struct reader *r, const struct option *o, void *base)
@@ -124,13 +153,12 @@ static void read_list(struct reader *r, const struct option *o, void *base)
 		size_t length = reader_push(r, "[%u]", i);
 		void *item = item_add(r, o, base);
 
-		if (item) {
+		if (item)
 			read_item(r, o->of, item, 0, reader_at(r));
-			if (o->type == NAMED)
-				check_name(r, o, base);
-		}
 		reader_pop(r, length);
 	}
+	if (o->type == NAMED)
+		check_names(r, o, base, false);
 	reader_next(r);
 }
 
@@ -144,7 +172,6 @@ static void read_named(struct reader *r, const struct option *o, void *base)
 
 		if (item) {
 			read_scalar(r, o->of->options, item);
-			check_name(r, o, base);
 			if (!r->stopped)
 				read_item(r, o->of, item, 1, at);
 		} else if (!r->stopped) {
@@ -152,6 +179,7 @@ static void read_named(struct reader *r, const struct option *o, void *base)
 		}
 		reader_pop(r, length);
 	}
+	check_names(r, o, base, true);
 	reader_next(r);
 }
 

@@ -116,6 +116,12 @@ static const struct text_case structure[] = {
 		"t:1:20: ports.lan.tap.iface: missing; allowed: a text of at most 15 characters\n"},
 	{"port twice", LAN "}, lan: {vdev: net_null1}}\n",
 		"t:1:33: ports.lan: given twice, first on line 1\n"},
+	{"names twice, inside a list, and three times",
+		"balancers: {services: [{name: a, address: 1.0.0.1, port: 1},\n"
+		"{name: b, address: 1.0.0.1, port: 2}, {name: a, address: 1.0.0.1, port: 3},\n"
+		"{name: a, address: 1.0.0.1, port: 4}]}\n",
+		"t:2:39: balancers.services[2]: given twice, first on line 1\n"
+		"t:3:1: balancers.services[3]: given twice, first on line 1\n"},
 	{"name", "ports: {\"l.n\": {vdev: net_null0}, \"\": {vdev: net_null1}}\n",
 		"t:1:9: ports.l.n: `l.n` is not valid; allowed: at most 25 letters, digits, - and "
 		"_\n"

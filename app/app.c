@@ -2,6 +2,7 @@
 /* What control does in every turn of its loop, in slices of a millisecond at the most. */
 #include "app.h"
 
+#include "apply.h"
 #include "control.h"
 #include "lb/lb.h"
 #include "loop.h"
@@ -14,6 +15,7 @@
 #include "service/checks.h"
 #include "service/service.h"
 
+#include <errno.h>
 #include <sys/epoll.h>
 
 #define TICK_MS	  50
@@ -116,6 +118,19 @@ static bool work_with_kernel(struct app *app)
 	return more;
 }
 
+/* The file that was read again. True: there is more. */
+static bool reread(struct app *app)
+{
+	int rc;
+
+	if (app->reread == NULL)
+		return false;
+	rc = apply_reread_more(app);
+	if (rc != -EAGAIN)
+		notify_reloaded(&app->notify, app->net, rc == 0);
+	return rc == -EAGAIN;
+}
+
 int app_work(void *arg)
 {
 	struct app *app = arg;
@@ -128,6 +143,7 @@ int app_work(void *arg)
 	notify_tick(&app->notify, app->net, now);
 	more |= rib4_poll(app->net->rib, clock_now() + clock_of_us(500)) > 0;
 	more |= work_with_kernel(app);
+	more |= reread(app);
 	epoch_poll(app->net->epoch);
 	sleep_ms = control_work(app->control, loop_now_ms(app->loop));
 	if (more)

@@ -29,6 +29,8 @@ struct app {
 	const char *file;      /* main's: of the start; a reread and a save are about it */
 	struct conf *conf;     /* apply's: in force */
 	struct conf *previous; /* apply's: what a rollback returns to, NULL without one */
+	struct conf *reread;   /* apply's: read again and on its way; NULL: none is */
+	uint32_t reread_turns; /* apply's */
 
 	struct notify notify; /* main's */
 	struct snapshot snapshot;

@@ -219,6 +219,17 @@ static void remember(struct app *app, struct conf *c)
 	app->conf = c;
 }
 
+bool apply_prepare(struct app *app, const struct conf *c, uint32_t *turns)
+{
+	/* each has some services' tables; backends that come and go may spoil some, not for ever */
+	return (*turns)++ <= 2 * c->balancers.n_services && lb_prepare(app->net, &c->balancers);
+}
+
+void apply_give_up(struct app *app)
+{
+	lb_unprepare(app->net);
+}
+
 int apply_change(struct app *app, struct conf *c, struct errs *e)
 {
 	int rc;
@@ -252,26 +263,49 @@ int apply_rollback(struct app *app, struct errs *e)
 	return rc;
 }
 
+/* Of the file that was read again; takes its errors. */
+static int refuse_reread(struct app *app, struct errs *e, int rc)
+{
+	errs_sort(e);
+	for (size_t i = 0; i < e->n; i++)
+		log_err(LEVEL_ERROR, app->file, &e->list[i], "");
+	log_error("the configuration stays as it was");
+	errs_clear(e);
+	conf_free(app->reread);
+	app->reread = NULL;
+	return rc;
+}
+
 int apply_reread(struct app *app)
 {
 	struct errs e = {0};
-	struct conf *c = conf_load(app->file, &e);
-	int rc = c == NULL ? -EINVAL : apply_change(app, c, &e);
 
-	if (rc < 0) {
-		errs_sort(&e);
-		for (size_t i = 0; i < e.n; i++)
-			log_err(LEVEL_ERROR, app->file, &e.list[i], "");
-		log_error("the configuration stays as it was");
-		conf_free(c);
-	}
-	errs_clear(&e);
-	return rc;
+	conf_free(app->reread);
+	app->reread = conf_load(app->file, &e);
+	app->reread_turns = 0;
+	if (app->reread != NULL)
+		conf_check(app->reread, app->conf, &e);
+	return e.n > 0 ? refuse_reread(app, &e, -EINVAL) : -EAGAIN;
+}
+
+int apply_reread_more(struct app *app)
+{
+	struct errs e = {0};
+	int rc;
+
+	if (apply_prepare(app, app->reread, &app->reread_turns))
+		return -EAGAIN;
+	rc = apply_change(app, app->reread, &e);
+	if (rc < 0)
+		return refuse_reread(app, &e, rc);
+	app->reread = NULL;
+	return 0;
 }
 
 void apply_end(struct app *app)
 {
 	conf_free(app->conf);
 	conf_free(app->previous);
-	app->conf = app->previous = NULL;
+	conf_free(app->reread);
+	app->conf = app->previous = app->reread = NULL;
 }

@@ -89,27 +89,84 @@ static json_t *applied(struct app *app, struct call *call, char *diff)
 	return result;
 }
 
+/* A change on its way: what takes long is made ready in some turns, then all is done in one. */
+struct change {
+	struct app *app;
+	struct conf *conf; /* until it is in force; NULL: a rollback's */
+	uint32_t turns;
+};
+
+static void change_end(void *arg)
+{
+	struct change *x = arg;
+
+	apply_give_up(x->app);
+	conf_free(x->conf);
+	free(x);
+}
+
+/* Takes c. NULL: no memory, which is the call's error. */
+static struct change *change_begin(struct app *app, struct call *call, struct conf *c)
+{
+	struct change *x = calloc(1, sizeof(*x));
+
+	if (x == NULL) {
+		conf_free(c);
+		call_fail(call, RPC_INTERNAL, "out of memory");
+		return NULL;
+	}
+	*x = (struct change){.app = app, .conf = c};
+	call->state = x;
+	call->state_end = change_end;
+	return x;
+}
+
 json_t *changes_apply(struct app *app, struct call *call)
 {
+	const char *file = param_string(call, "file", "configuration");
+	struct change *x = call->state;
 	struct errs e = {0};
-	struct conf *c = read_given(call, &e);
-	char *diff = c == NULL ? NULL : conf_diff(app->conf, c);
+	char *diff;
 
-	if (c == NULL || apply_change(app, c, &e) < 0) {
-		conf_free(c);
-		free(diff);
-		return fail(call, param_string(call, "file", "configuration"), &e);
+	if (x == NULL) {
+		struct conf *c = read_given(call, &e);
+
+		if (c != NULL)
+			conf_check(c, app->conf, &e);
+		if (e.n > 0) {
+			conf_free(c);
+			return fail(call, file, &e);
+		}
+		x = change_begin(app, call, c);
+		if (x == NULL)
+			return NULL;
 	}
+	if (apply_prepare(app, x->conf, &x->turns))
+		return METHOD_AGAIN;
+	diff = conf_diff(app->conf, x->conf);
+	if (apply_change(app, x->conf, &e) < 0) {
+		free(diff);
+		return fail(call, file, &e);
+	}
+	x->conf = NULL;
 	return applied(app, call, diff);
 }
 
 json_t *changes_rollback(struct app *app, struct call *call)
 {
+	struct change *x = call->state;
 	struct errs e = {0};
-	char *diff = app->previous == NULL ? NULL : conf_diff(app->conf, app->previous);
+	char *diff;
 
 	if (app->previous == NULL)
 		return call_fail(call, RPC_NOT_FOUND, "nothing was applied since the start");
+	if (x == NULL)
+		x = change_begin(app, call, NULL);
+	if (x == NULL)
+		return NULL;
+	if (apply_prepare(app, app->previous, &x->turns))
+		return METHOD_AGAIN;
+	diff = conf_diff(app->conf, app->previous);
 	if (apply_rollback(app, &e) < 0) {
 		free(diff);
 		return fail(call, app->previous->file, &e);

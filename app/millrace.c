@@ -102,7 +102,8 @@ static void on_signal(void *arg, int signal)
 
 	if (signal == SIGHUP) {
 		notify_reloading(&app->notify);
-		notify_reloaded(&app->notify, app->net, apply_reread(app) == 0);
+		if (apply_reread(app) != -EAGAIN)
+			notify_reloaded(&app->notify, app->net, false);
 		return;
 	}
 	log_notice("stopping on %s", strsignal(signal));

@@ -3,7 +3,8 @@
  * lb_apply SERVICES BACKENDS PLACES [ROUNDS]: milliseconds of control for an apply of as many
  * services, each with so many backends of its own and a Maglev table of so many places: the first,
  * one that changes nothing, one in which the first backend of each service drains, and the first of
- * others in their place; the least of ROUNDS.
+ * others in their place; the least of ROUNDS. Tables are prepared in turns, of which the longest
+ * is shown, too.
  */
 #include "config/conf.h"
 #include "lb/lb.h"
@@ -14,9 +15,9 @@
 #include <string.h>
 #include <time.h>
 
-enum { PARSE, CHECK, DIFF, BUILD, PUBLISH, RETIRE, TICK, STEPS };
+enum { PARSE, CHECK, DIFF, PREPARE, TURN, BUILD, PUBLISH, RETIRE, TICK, STEPS };
 static const char *const steps[STEPS] = {
-	"parse", "check", "diff", "build", "publish", "retire", "tick"};
+	"parse", "check", "diff", "prepare", "a turn", "build", "publish", "retire", "tick"};
 
 static struct net *net;
 static uint32_t services, backends, places;
@@ -91,6 +92,15 @@ static void apply(struct conf **conf, uint32_t first, bool drains, double took[S
 	}
 	free(*conf == NULL ? NULL : conf_diff(*conf, c));
 	now[DIFF] = ms_since(&at);
+	now[TURN] = now[PREPARE] = 0;
+	for (bool more = true; more;) {
+		double turn;
+
+		more = lb_prepare(net, &c->balancers);
+		turn = ms_since(&at);
+		now[PREPARE] += turn;
+		now[TURN] = turn > now[TURN] ? turn : now[TURN];
+	}
 	must(lb_build(net, &c->balancers, &e) == 0, "not built");
 	now[BUILD] = ms_since(&at);
 	lb_publish(net, clock_now());

@@ -78,6 +78,13 @@ struct lb_control {
 	bool iface_up[IFACE_MAX]; /* when links were last looked at */
 	uint32_t ticks;		  /* that lb_tick() has counted */
 	uint64_t version;	  /* lb_version() */
+	/* prepare.c's: tables that an apply will need, by lb_table_key(), open addressing */
+	struct lb_prepared {
+		uint64_t key; /* 0: none */
+		uint16_t *place;
+		uint32_t users; /* services */
+	} * prepared;
+	uint32_t prepared_mask, n_prepared;
 	/* health.c's */
 	struct lb_member **of_slot; /* of the plan in force; NULL: nobody's */
 	ticks stepped_at;
@@ -144,6 +151,8 @@ void lb_vip_tick(struct net *net, ticks now);
 
 /* A plan for c, with slots: those of the plan in force where they mean the same. -errno. */
 int lb_plan_new(struct net *net, const struct lb_conf *c, struct lb_plan **plan);
+/* The same with services and backends alone, and nothing of what workers read. */
+int lb_plan_bare(struct net *net, const struct lb_conf *c, struct lb_plan **plan);
 /* One that was not published: gives back what it took that `than` (NULL: nobody) has not. */
 void lb_plan_free(struct net *net, struct lb_plan *p, const struct lb_plan *than);
 /* Writes service_kept and backend_kept: whether p (NULL: nobody) has a slot. */
@@ -210,12 +219,26 @@ void lb_sync_tick(struct net *net);
 
 /* Whether the one in force is what members as they are would make. */
 bool lb_pick_stays(const struct net *net, const struct lb_svc *s, uint32_t i);
-/* Who gets the service's new flows, of members as they are; i: of which protocol. -ENOMEM. */
-int lb_pick_new(const struct lb_svc *s, uint32_t i, struct lb_pick **pick);
+/*
+ * Who gets the service's new flows, of members as they are; i: of which protocol; table: what
+ * lb_table_build() made for them, NULL: it is made now. -ENOMEM.
+ */
+int lb_pick_new(const struct lb_svc *s, uint32_t i, const uint16_t *table, struct lb_pick **pick);
+/* Places by members' indexes in the service's list, conf.table_size of them; -ENOMEM. */
+int lb_table_build(uint16_t *place, const struct lb_svc *s);
+/* All that they depend on, in 64 bits; not 0. */
+uint64_t lb_table_key(const struct lb_svc *s);
 /* Members' effective weights, by health, admin and the service's panic threshold. */
 void lb_weigh(struct lb_svc *s, ticks now);
 /* Writes what workers see of each member, and publishes picks for what has changed. */
 void lb_settle(struct net *net, struct lb_svc *s);
+
+/* --- prepare.c --- */
+
+/* The table of a service as it is planned, if it was made; NULL: it was not. */
+struct lb_prepared *lb_prepared_for(const struct lb_control *c, const struct lb_svc *s);
+/* One of those who needed it has what is made of it. */
+void lb_prepared_done(struct lb_prepared *e);
 
 /* --- check_health.c --- */
 

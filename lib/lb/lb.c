@@ -164,6 +164,7 @@ void lb_detach(struct net *net)
 	if (lb == NULL)
 		return;
 	lb_nat_detach(net);
+	lb_unprepare(net);
 	for (uint16_t i = 0; i < net->n_workers; i++) {
 		if (net->worker[i]->lb != NULL)
 			lb_sync_detach(net->worker[i]);
@@ -206,6 +207,7 @@ int lb_build(struct net *net, const struct lb_conf *c, struct errs *e)
 	if (!make_proxies(net, c))
 		return -ENOMEM;
 	rc = lb_plan_new(net, c, &net->lb->control->next);
+	lb_unprepare(net);
 	if (rc == -ENOSPC)
 		errs_add(e, (struct conf_pos){0}, "balancers",
 			"no slot is free: raise system.limits.balanced_services or "

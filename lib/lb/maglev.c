@@ -133,7 +133,7 @@ int maglev_build(uint16_t *place, uint32_t size, const struct maglev_backend *b,
 	size_t words = (size_t)size / 64 + 1;
 	struct places p = {.of = place, .size = size, .n_free = size};
 	struct turn *turn = calloc((size_t)n + 1, sizeof(*turn));
-	uint32_t some = 0;
+	uint32_t some = 0, usable = 0;
 
 	p.free = malloc(words * sizeof(*p.free));
 	if (turn == NULL || p.free == NULL) {
@@ -143,15 +143,19 @@ int maglev_build(uint16_t *place, uint32_t size, const struct maglev_backend *b,
 	}
 	memset(place, 0xff, size * sizeof(*place));
 	memset(p.free, 0xff, words * sizeof(*p.free));
-	for (uint32_t i = 0; i < n; i++)
-		if (b[i].weight > 0)
-			turn[some++] = (struct turn){.id = b[i].id,
-				.weight = b[i].weight,
-				.backend = (uint16_t)i,
-				.usable = b[i].usable};
+	for (uint32_t i = 0; i < n; i++) {
+		if (b[i].weight == 0)
+			continue;
+		usable += b[i].usable;
+		turn[some++] = (struct turn){.id = b[i].id,
+			.weight = b[i].weight,
+			.backend = (uint16_t)i,
+			.usable = b[i].usable};
+	}
 	qsort(turn, some, sizeof(*turn), by_id);
 	fill(&p, turn, some);
-	fill(&p, turn, only_usable(&p, b, turn, some));
+	if (usable < some)
+		fill(&p, turn, only_usable(&p, b, turn, some));
 	free(turn);
 	free(p.free);
 	return 0;

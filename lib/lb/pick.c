@@ -144,7 +144,13 @@ static uint32_t reduce(uint32_t *weight, uint32_t n)
 	return sum;
 }
 
-static int fill_places(struct lb_pick *p, const struct lb_svc *s, uint32_t which)
+/* A backend's weight in the table, whether it may get flows now or not. */
+static uint16_t share_of(const struct lb_svc *s, const struct lb_member *m)
+{
+	return (uint16_t)(m->parts > 0 ? m->parts : m->weight * s->scale);
+}
+
+int lb_table_build(uint16_t *place, const struct lb_svc *s)
 {
 	struct maglev_backend *b = calloc(s->conf.n_backends + 1, sizeof(*b));
 	int rc;
@@ -152,15 +158,23 @@ static int fill_places(struct lb_pick *p, const struct lb_svc *s, uint32_t which
 	if (b == NULL)
 		return -ENOMEM;
 	for (uint32_t i = 0; i < s->conf.n_backends; i++)
-		b[i] = (struct maglev_backend){id_of(&s->members[i]),
-			(uint16_t)(s->members[i].parts > 0 ? s->members[i].parts
-							   : s->members[i].weight * s->scale),
+		b[i] = (struct maglev_backend){id_of(&s->members[i]), share_of(s, &s->members[i]),
 			s->members[i].parts > 0};
-	rc = maglev_build(p->place, p->size, b, s->conf.n_backends);
-	for (uint32_t i = 0; rc == 0 && i < p->size; i++)
-		if (p->place[i] != MAGLEV_NONE)
-			p->place[i] = s->members[p->place[i]].slot[which];
+	rc = maglev_build(place, s->conf.table_size, b, s->conf.n_backends);
 	free(b);
+	return rc;
+}
+
+/* Of the table of indexes, which may have been made before, to slots. */
+static int fill_places(
+	struct lb_pick *p, const struct lb_svc *s, uint32_t which, const uint16_t *table)
+{
+	int rc = table == NULL ? lb_table_build(p->place, s) : 0;
+
+	table = table == NULL ? p->place : table;
+	for (uint32_t i = 0; rc == 0 && i < p->size; i++)
+		p->place[i] =
+			table[i] == MAGLEV_NONE ? MAGLEV_NONE : s->members[table[i]].slot[which];
 	return rc;
 }
 
@@ -168,6 +182,19 @@ static uint64_t mix(uint64_t sum, uint64_t word)
 {
 	sum = (sum ^ word) * UINT64_C(0x9e3779b97f4a7c15);
 	return sum ^ sum >> 32;
+}
+
+uint64_t lb_table_key(const struct lb_svc *s)
+{
+	uint64_t sum = mix(1, s->conf.table_size);
+
+	for (uint32_t i = 0; i < s->conf.n_backends; i++) {
+		const struct lb_member *m = &s->members[i];
+
+		sum = mix(sum, id_of(m));
+		sum = mix(sum, (uint64_t)share_of(s, m) << 1 | (m->parts > 0));
+	}
+	return sum | 1;
 }
 
 /* All that a table depends on, in 64 bits. */
@@ -192,7 +219,8 @@ bool lb_pick_stays(const struct net *net, const struct lb_svc *s, uint32_t which
 	return now != NULL && now->made_of == made_of(s, which);
 }
 
-int lb_pick_new(const struct lb_svc *s, uint32_t which, struct lb_pick **pick)
+int lb_pick_new(
+	const struct lb_svc *s, uint32_t which, const uint16_t *table, struct lb_pick **pick)
 {
 	uint32_t n = s->conf.n_backends, size = s->conf.table_size, turns = 0;
 	uint32_t *weight = calloc(n + 1, sizeof(*weight));
@@ -229,7 +257,7 @@ int lb_pick_new(const struct lb_svc *s, uint32_t which, struct lb_pick **pick)
 	if (s->conf.scheduler == LB_ROUND_ROBIN && p->n > 0)
 		p->n_turn = take_turns(p, weight, p->turn);
 	free(weight);
-	rc = fill_places(p, s, which);
+	rc = fill_places(p, s, which, table);
 	if (rc < 0)
 		free(p);
 	else
@@ -266,7 +294,8 @@ void lb_settle(struct net *net, struct lb_svc *s)
 		}
 		pick = s->pick[k];
 		s->pick[k] = NULL;
-		if (pick == NULL && (lb_pick_stays(net, s, k) || lb_pick_new(s, k, &pick) < 0))
+		if (pick == NULL &&
+			(lb_pick_stays(net, s, k) || lb_pick_new(s, k, NULL, &pick) < 0))
 			continue; /* it is right, or has to serve: states count all the same */
 		old = atomic_exchange_explicit(&v->pick, pick, memory_order_acq_rel);
 		if (old != NULL)

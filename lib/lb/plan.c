@@ -134,17 +134,7 @@ static int give_slots(struct net *net, struct lb_plan *p, struct lb_heirs *h, st
 	return 0;
 }
 
-static int fill_slot(struct net *net, struct lb_svc *s, uint32_t k)
-{
-	if (s->conf.n_acl > 0) {
-		s->acl[k] = lb_acl_new(s->conf.acl, s->conf.n_acl);
-		if (s->acl[k] == NULL)
-			return -ENOMEM;
-	}
-	return lb_pick_stays(net, s, k) ? 0 : lb_pick_new(s, k, &s->pick[k]);
-}
-
-/* A service's members, slots and what workers will see of it. */
+/* A service's members and slots, and how much of the new flows each member gets. */
 static int plan_service(
 	struct net *net, struct lb_plan *p, struct lb_heirs *h, struct lb_svc *s, ticks now)
 {
@@ -159,9 +149,6 @@ static int plan_service(
 	rc = give_slots(net, p, h, s);
 	rc = rc < 0 ? rc : lb_vip_take(net->lb->control, p, s->conf.addr, &s->vip);
 	lb_weigh(s, now);
-	for (uint32_t k = 0; rc == 0 && k < LB_PROTOS; k++)
-		if (s->slot[k] != LB_NOBODY)
-			rc = fill_slot(net, s, k);
 	return rc;
 }
 
@@ -184,30 +171,74 @@ static int plan_services(struct net *net, struct lb_plan *p)
 	return rc;
 }
 
-int lb_plan_new(struct net *net, const struct lb_conf *c, struct lb_plan **plan)
+/* *plan is what has been made of it; NULL: nothing. */
+static int begin(struct net *net, const struct lb_conf *c, struct lb_plan **plan)
 {
-	struct lb_control *control = net->lb->control;
-	struct lb_plan *p = calloc(1, sizeof(*p));
-	int rc = 0;
+	struct lb_plan *p = *plan = calloc(1, sizeof(*p));
 
+	lb_vip_begin(net->lb->control);
 	if (p == NULL || !copy_conf(p, c) ||
 		(p->new_vip = calloc(c->n_services + LB_POOL_MAX, sizeof(*p->new_vip))) == NULL)
-		rc = -ENOMEM;
-	lb_vip_begin(control);
-	if (rc == 0)
-		rc = plan_services(net, p);
-	if (rc == 0)
-		rc = lb_nat_plan(net, p);
-	if (rc == 0)
-		rc = lb_match_new(net, p);
-	if (rc == 0)
-		rc = lb_sync_new(p);
-	if (rc < 0 && p != NULL) {
-		lb_plan_free(net, p, control->plan);
-		p = NULL;
+		return -ENOMEM;
+	return plan_services(net, p);
+}
+
+static int fill_slot(struct net *net, struct lb_svc *s, uint32_t k, const uint16_t *table)
+{
+	if (s->conf.n_acl > 0) {
+		s->acl[k] = lb_acl_new(s->conf.acl, s->conf.n_acl);
+		if (s->acl[k] == NULL)
+			return -ENOMEM;
 	}
-	*plan = p;
+	return lb_pick_stays(net, s, k) ? 0 : lb_pick_new(s, k, table, &s->pick[k]);
+}
+
+/* What workers will see of each service. */
+static int fill_slots(struct net *net, struct lb_plan *p)
+{
+	int rc = 0;
+
+	for (uint32_t i = 0; rc == 0 && i < p->conf.n_services; i++) {
+		struct lb_svc *s = &p->services[i];
+		struct lb_prepared *e = lb_prepared_for(net->lb->control, s);
+
+		for (uint32_t k = 0; rc == 0 && k < LB_PROTOS; k++)
+			if (s->slot[k] != LB_NOBODY)
+				rc = fill_slot(net, s, k, e == NULL ? NULL : e->place);
+		if (e != NULL)
+			lb_prepared_done(e);
+	}
 	return rc;
+}
+
+/* What came of making *plan: with an error there is none. */
+static int made(struct net *net, struct lb_plan **plan, int rc)
+{
+	if (rc < 0 && *plan != NULL) {
+		lb_plan_free(net, *plan, net->lb->control->plan);
+		*plan = NULL;
+	}
+	return rc;
+}
+
+int lb_plan_bare(struct net *net, const struct lb_conf *c, struct lb_plan **plan)
+{
+	return made(net, plan, begin(net, c, plan));
+}
+
+int lb_plan_new(struct net *net, const struct lb_conf *c, struct lb_plan **plan)
+{
+	int rc = begin(net, c, plan);
+
+	if (rc == 0)
+		rc = fill_slots(net, *plan);
+	if (rc == 0)
+		rc = lb_nat_plan(net, *plan);
+	if (rc == 0)
+		rc = lb_match_new(net, *plan);
+	if (rc == 0)
+		rc = lb_sync_new(*plan);
+	return made(net, plan, rc);
 }
 
 void lb_plan_mark(const struct lb *lb, const struct lb_plan *p)

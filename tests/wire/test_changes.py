@@ -189,6 +189,35 @@ def test_words_on_backends_are_saved(make_router):
         router.ctl("config", "save")
 
 
+def test_many_tables_in_several_turns(make_router):
+    """An apply, a rollback and SIGHUP of more tables than control makes in one turn of its loop."""
+    many = {f"s{n}": {"address": "198.18.0.100", "port": 1000 + n,
+                      "backends": [{"address": f"198.18.1.{n}"}, {"address": "198.18.1.100",
+                                                                  "port": 1000 + n}]}
+            for n in range(11, 35)}
+    router = make_router()
+
+    def names():
+        return {row["name"] for row in router.ctl("show", "services")}
+
+    for _ in range(2):
+        router.apply({"balancers": {"services": many}})
+        assert names() == set(many)
+        router.ctl("config", "rollback")
+        assert names() == set()
+        router.ctl("config", "rollback")
+        assert names() == set(many)
+        router.file.write_text(json.dumps(router.conf))
+        router.daemon.send_signal(signal.SIGHUP)
+        router.wait_until(lambda: names() == set(), 10, "the file of the start")
+    changed = lab.merged(router.conf, {"balancers": {"services": many}})
+    router.file.write_text(json.dumps(changed))
+    for _ in range(3):  # the last one counts
+        router.daemon.send_signal(signal.SIGHUP)
+    router.wait_until(lambda: names() == set(many), 10, "all of them")
+    router.wait_until(lambda: diff(router, router.file) == "", 10, "the file")
+
+
 def test_hangup_reads_the_file_again(make_router):
     router = make_router()
     before = prefixes(router)

@@ -23,6 +23,13 @@ void lb_detach(struct net *net);
 int lb_check(const struct lb_conf *c, struct errs *e);
 /* The same of pools, masquerades and what services say of them. */
 int lb_check_nat(const struct lb_conf *c, struct errs *e);
+/*
+ * Makes some of the tables that lb_build() of c, which was checked, will need: for milliseconds,
+ * where that may be hundreds of them. True: there are more, and it may be called again; what was
+ * made is kept until lb_build(), of whatever, or lb_unprepare().
+ */
+bool lb_prepare(struct net *net, const struct lb_conf *c);
+void lb_unprepare(struct net *net);
 int lb_build(struct net *net, const struct lb_conf *c, struct errs *e);
 void lb_abandon(struct net *net);
 void lb_publish(struct net *net, ticks now);

@@ -289,8 +289,12 @@ static uint16_t start(struct worker *w, struct rte_mbuf *m, const struct lb_ends
 	verdict = s->syn_proxy == LB_SYN_OFF ? LB_PROXY_NOT : lb_proxy_start(w, m, ends, hash, key);
 	if (verdict == LB_PROXY_TOOK)
 		return LB_NOBODY;
-	if (verdict == LB_PROXY_ALONE && pick != NULL && pick->n > 0)
-		return by_hash_alone(pick, hash_of(w, key));
+	if (verdict == LB_PROXY_ALONE && pick != NULL && pick->n > 0) {
+		backend = by_hash_alone(pick, hash_of(w, key));
+		if ((ends->flags & TCP_RST) == 0 && needs_source(w, m, key->service, backend))
+			return refused(w, m, key->service, DROP_LB_NO_COOKIE);
+		return backend;
+	}
 	backend = chosen(w, key, pick, ends->flags, &why);
 	if (backend == LB_NOBODY)
 		return refused(w, m, key->service, why);

@@ -18,7 +18,7 @@ void lb_proxy_free(struct lb_proxy *p);
 enum lb_proxy_verdict {
 	LB_PROXY_NOT,	/* as without it */
 	LB_PROXY_TOOK,	/* m is its own */
-	LB_PROXY_ALONE, /* during a flood: it may go on by the hash, and gets no place */
+	LB_PROXY_ALONE, /* during a flood: it may go on by the hash alone, if it needs no place */
 };
 
 /* A packet without a flow, for a service with the option. */

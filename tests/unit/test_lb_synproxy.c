@@ -463,6 +463,30 @@ static void test_auto(void **state)
 	bed_end();
 }
 
+/* In a flood, what has neither flow nor cookie needs an address of ours: there is none without. */
+static void test_auto_full_nat(void **state)
+{
+	uint64_t full;
+	struct seg s;
+
+	(void)state;
+	set_up_pool(LB_SYN_AUTO, 0);
+	for (uint32_t i = 0; i < 3000; i++) {
+		bed_send(bed_in(CLIENT(2 + i), 7, TCP_SYN));
+		bed_ignore();
+	}
+	full = w->books.drop[DROP_LB_TABLE_FULL];
+	bed_send(client_says(9, TCP_ACK, CISN + 1, 12345));
+	s = bed_take();
+	EXPECT(s, VIP, CLIENT(1), TCP_RST, 12345, 0);
+	bed_send(client_says(9, TCP_RST, CISN + 1, 0));
+	bed_silence();
+	assert_int_equal(w->books.drop[DROP_LB_NO_COOKIE], 1);
+	assert_int_equal(w->books.drop[DROP_LB_NO_FLOW], 1);
+	assert_int_equal(w->books.drop[DROP_LB_TABLE_FULL], full);
+	bed_end();
+}
+
 /* Honest clients during a flood, in a table of 1,000: every handshake comes to its end. */
 static void test_flood(void **state)
 {
@@ -505,6 +529,7 @@ int main(void)
 		cmocka_unit_test(test_full_nat_mss),
 		cmocka_unit_test(test_limits),
 		cmocka_unit_test(test_auto),
+		cmocka_unit_test(test_auto_full_nat),
 		cmocka_unit_test(test_flood),
 	};
 

@@ -54,7 +54,7 @@
 	X(LB_ACL, "the service takes no flows from this source (its acl)") \
 	X(LB_LIMIT, "the service, or all its backends, have their fill (max_flows, new_flows)") \
 	X(LB_PROXY_WAIT, "came before the backend had answered the SYN proxy, or without need") \
-	X(LB_NO_COOKIE, "neither a flow's nor with a cookie of the SYN proxy (syn_proxy: always)") \
+	X(LB_NO_COOKIE, "neither a flow's nor with a cookie of the SYN proxy (syn_proxy)") \
 	X(LB_TABLE_FULL, "no place for a flow that needs one (system.limits.flows)") \
 	X(LB_NO_ROUTE, "no route to the flow's backend, or back to its client") \
 	X(LB_NOT_NEIGHBOUR, "the backend of mode dsr is on no connected network") \

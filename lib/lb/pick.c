@@ -8,7 +8,9 @@
 #include <string.h>
 
 #define PRICE 65536 /* of a flow at a backend of weight 1 */
-#define TURNS 4096  /* round robin: at the most in one round, whatever the weights */
+/* Round robin: turns in a round at the most, whatever the weights; and while they change. */
+#define TURNS	   65536
+#define TURNS_RAMP 4096
 
 /* Who it is, the same at every instance and after every apply. */
 static uint64_t id_of(const struct lb_member *m)
@@ -89,31 +91,41 @@ void lb_weigh(struct lb_svc *s, ticks now)
 	s->weighed_at = now;
 }
 
-/*
- * Smooth weighted round robin, whole: each turn goes to who has waited longest for its weight.
- * Weights are scaled down where a round would be too long.
- */
-static uint32_t take_turns(const struct lb_pick *p, const uint32_t *weight, uint16_t *turn)
-{
-	int64_t *credit = calloc(p->n + 1, sizeof(*credit));
-	uint64_t sum = 0, rounds, n = 0;
+struct turn {
+	uint64_t at; /* of a round, in parts of 2^32 */
+	uint32_t i;
+};
 
-	if (credit == NULL)
+static int by_time(const void *a, const void *b)
+{
+	const struct turn *x = a, *y = b;
+
+	return x->at != y->at ? (x->at < y->at ? -1 : 1) : x->i < y->i ? -1 : x->i > y->i;
+}
+
+/*
+ * A round: each has as many turns as its weight, at equal distances, and the first of them the
+ * later, the further behind it stands in the list. So no turn is more than one of its own away
+ * from where it should be, and equals come one after the other. 0: no memory.
+ */
+static uint32_t take_turns(
+	const struct lb_pick *p, const uint32_t *weight, uint32_t sum, uint16_t *turn)
+{
+	struct turn *list = calloc(sum, sizeof(*list));
+	uint32_t n = 0;
+
+	if (list == NULL)
 		return 0;
 	for (uint32_t i = 0; i < p->n; i++)
-		sum += weight[i];
-	for (rounds = sum; n < rounds; n++) {
-		uint32_t best = 0;
-
-		for (uint32_t i = 0; i < p->n; i++) {
-			credit[i] += weight[i];
-			best = credit[i] > credit[best] ? i : best;
-		}
-		credit[best] -= (int64_t)sum;
-		turn[n] = p->open[best];
-	}
-	free(credit);
-	return (uint32_t)n;
+		for (uint32_t k = 0; k < weight[i]; k++)
+			list[n++] = (struct turn){((2 * (uint64_t)p->n * k + 2 * i + 1) << 32) /
+							  (2 * p->n * weight[i]),
+				i};
+	qsort(list, n, sizeof(*list), by_time);
+	for (uint32_t k = 0; k < n; k++)
+		turn[k] = p->open[list[k].i];
+	free(list);
+	return n;
 }
 
 static uint32_t common_divisor(uint32_t a, uint32_t b)
@@ -127,8 +139,8 @@ static uint32_t common_divisor(uint32_t a, uint32_t b)
 	return a;
 }
 
-/* Weights in their lowest terms, and so that a round has at most TURNS turns or one for each. */
-static uint32_t reduce(uint32_t *weight, uint32_t n)
+/* Weights in their lowest terms, so that a round has at most so many turns or one for each. */
+static uint32_t reduce(uint32_t *weight, uint32_t n, uint32_t most)
 {
 	uint32_t divisor = 0, sum = 0;
 
@@ -136,7 +148,7 @@ static uint32_t reduce(uint32_t *weight, uint32_t n)
 		divisor = common_divisor(divisor, weight[i]);
 	for (uint32_t i = 0; i < n; i++)
 		sum += weight[i] /= divisor;
-	for (; sum > TURNS && sum > n; divisor = 2) {
+	while (sum > most && sum > n) {
 		sum = 0;
 		for (uint32_t i = 0; i < n; i++)
 			sum += weight[i] = (weight[i] + 1) / 2;
@@ -236,7 +248,7 @@ int lb_pick_new(
 	for (uint32_t i = 0; i < n; i++)
 		turns += s->members[i].parts > 0;
 	if (turns > 0 && s->conf.scheduler == LB_ROUND_ROBIN)
-		turns = reduce(weight, turns);
+		turns = reduce(weight, turns, s->ramps ? TURNS_RAMP : TURNS);
 	p = calloc(1, sizeof(*p) + size * sizeof(p->place[0]) + n * sizeof(*p->price) +
 			      (n + turns) * sizeof(*p->open) + sizeof(*p->price));
 	if (p == NULL) {
@@ -255,7 +267,7 @@ int lb_pick_new(
 		p->open[p->n++] = s->members[i].slot[which];
 	}
 	if (s->conf.scheduler == LB_ROUND_ROBIN && p->n > 0)
-		p->n_turn = take_turns(p, weight, p->turn);
+		p->n_turn = take_turns(p, weight, turns, p->turn);
 	free(weight);
 	rc = fill_places(p, s, which, table);
 	if (rc < 0)

@@ -29,11 +29,24 @@ void lb_refuse(struct worker *w, struct rte_mbuf *m, enum drop_reason why)
 
 #define FULL_MS	    1  /* a service all of whose backends are full does not ask them for so long */
 #define NEXT_PLACES 64 /* of Maglev's table, for a flow whose own place is full; then any */
+#define NEXT_TURNS  4096 /* of a round, if backends are full; then any */
 
 /* The hash alone: the same for every packet, whatever the limits. */
 static uint16_t by_hash_alone(const struct lb_pick *pick, uint32_t hash)
 {
 	return pick->place[maglev_place(hash, pick->size)];
+}
+
+/* The first of the open ones from some place on that is not full. */
+static uint16_t any_open(const struct worker *w, const struct lb_pick *pick, uint32_t from)
+{
+	for (uint32_t i = 0; i < pick->n; i++) {
+		uint16_t slot = pick->open[(from + i) % pick->n];
+
+		if (lb_limit_backend(w, slot))
+			return slot;
+	}
+	return LB_NOBODY;
 }
 
 /* The next places are as scattered as the first, and the same at every instance. */
@@ -46,20 +59,14 @@ static uint16_t by_hash(const struct worker *w, const struct lb_pick *pick, uint
 			return pick->place[at];
 		at = at + 1 == pick->size ? 0 : at + 1;
 	}
-	for (uint32_t i = 0; i < pick->n; i++) {
-		uint16_t slot = pick->open[(hash + i) % pick->n];
-
-		if (lb_limit_backend(w, slot))
-			return slot;
-	}
-	return LB_NOBODY;
+	return any_open(w, pick, hash);
 }
 
 static uint16_t by_turn(struct worker *w, const struct lb_pick *pick, uint16_t service)
 {
 	uint32_t *turn = &w->lb->turn[service];
 
-	for (uint32_t i = 0; i < pick->n_turn; i++) {
+	for (uint32_t i = 0; i < RTE_MIN(pick->n_turn, (uint32_t)NEXT_TURNS); i++) {
 		uint16_t slot;
 
 		if (*turn >= pick->n_turn)
@@ -68,7 +75,7 @@ static uint16_t by_turn(struct worker *w, const struct lb_pick *pick, uint16_t s
 		if (lb_limit_backend(w, slot))
 			return slot;
 	}
-	return LB_NOBODY;
+	return any_open(w, pick, *turn);
 }
 
 static uint16_t by_load(struct worker *w, const struct lb_pick *pick, uint16_t service)

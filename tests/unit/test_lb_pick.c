@@ -271,6 +271,68 @@ static void test_extremes(void **state)
 	forget();
 }
 
+/* A thousand of all weights: each has its turns, in every part of the round. */
+static void test_many_turns(void **state)
+{
+	enum { MANY = 1000 };
+	static struct lb_backend_conf backends[MANY];
+	static struct lb_member members[MANY];
+	static uint32_t got[MANY];
+	struct lb_svc s = {.conf = {.table_size = 1009,
+				   .scheduler = LB_ROUND_ROBIN,
+				   .n_backends = MANY,
+				   .backends = backends},
+		.members = members,
+		.scale = 1};
+	struct lb_pick *pick;
+	uint32_t sum = 0;
+
+	(void)state;
+	for (uint32_t i = 0; i < MANY; i++) {
+		uint16_t weight = i < 200 ? 201 + i % 50 : 1 + i % 20;
+
+		backends[i] = (struct lb_backend_conf){.addr = BACKEND(i), .weight = weight};
+		members[i] = (struct lb_member){.conf = &backends[i],
+			.weight = weight,
+			.parts = weight,
+			.slot = {(uint16_t)i, LB_NOBODY}};
+		sum += weight;
+	}
+	assert_in_range(sum, 40000, 65536);
+	assert_int_equal(lb_pick_new(&s, 0, NULL, &pick), 0);
+	assert_int_equal(pick->n_turn, sum);
+	for (uint32_t k = 0; k < sum; k++) {
+		uint32_t i = pick->turn[k];
+		double want = (double)(k + 1) * backends[i].weight / sum;
+
+		got[i]++;
+		assert_true(got[i] > want - 1.5 && got[i] < want + 1.5);
+	}
+	for (uint32_t i = 0; i < MANY; i++)
+		assert_int_equal(got[i], backends[i].weight);
+	free(pick);
+}
+
+/* Whoever is not full is found, though his next turn is thousands away. */
+static void test_far_turns(void **state)
+{
+	struct lb_service_conf *s;
+
+	(void)state;
+	lb_bed_clear(&conf);
+	s = lb_bed_service(&conf, "web", WEB, 80, LB_UDP);
+	s->scheduler = LB_ROUND_ROBIN;
+	for (uint32_t i = 0; i < 31; i++)
+		lb_bed_backend(s, BACKEND(i), 80, 256)->max_flows = 1;
+	lb_bed_backend(s, BACKEND(31), 80, 1);
+	assert_int_equal(lb_bed_apply(w->net, &conf), 0);
+	for (uint32_t i = 0; i < 31; i++)
+		assert_int_equal(flow(i), i);
+	for (uint32_t i = 31; i < 40; i++)
+		assert_int_equal(flow(i), 31);
+	forget();
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -282,6 +344,8 @@ int main(void)
 		cmocka_unit_test(test_maglev_moves_little),
 		cmocka_unit_test(test_panic),
 		cmocka_unit_test(test_extremes),
+		cmocka_unit_test(test_many_turns),
+		cmocka_unit_test(test_far_turns),
 	};
 
 	return cmocka_run_group_tests(tests, set_up, tear_down);

@@ -207,12 +207,10 @@ int apply_start(struct app *app, struct errs *e)
 }
 
 /* c is in force; what was is what a rollback goes to, unless it means the same. */
-static void remember(struct app *app, struct conf *c)
+static void remember(struct app *app, struct conf *c, const char *diff)
 {
-	char *diff = conf_diff(app->conf, c);
 	bool same = diff != NULL && diff[0] == '\0';
 
-	free(diff);
 	conf_free(same ? app->conf : app->previous);
 	if (!same)
 		app->previous = app->conf;
@@ -230,10 +228,11 @@ void apply_give_up(struct app *app)
 	lb_unprepare(app->net);
 }
 
-int apply_change(struct app *app, struct conf *c, struct errs *e)
+int apply_change(struct app *app, struct conf *c, char **diff, struct errs *e)
 {
 	int rc;
 
+	*diff = NULL;
 	conf_check(c, app->conf, e);
 	if (e->n > 0)
 		return -EINVAL;
@@ -242,22 +241,24 @@ int apply_change(struct app *app, struct conf *c, struct errs *e)
 		return rc;
 	tell_shortfalls(app->net, c->file);
 	log_notice("configuration applied: %s", c->file);
-	remember(app, c);
+	*diff = conf_diff(app->conf, c);
+	remember(app, c, *diff);
 	return 0;
 }
 
-int apply_rollback(struct app *app, struct errs *e)
+int apply_rollback(struct app *app, char **diff, struct errs *e)
 {
 	struct conf *c = app->previous;
 	int rc;
 
+	*diff = NULL;
 	if (c == NULL) {
 		errs_add(
 			e, (struct conf_pos){0}, "rollback", "nothing was applied since the start");
 		return -ENOENT;
 	}
 	app->previous = NULL; /* apply_change() would free what it goes to */
-	rc = apply_change(app, c, e);
+	rc = apply_change(app, c, diff, e);
 	if (rc < 0)
 		app->previous = c;
 	return rc;
@@ -291,11 +292,13 @@ int apply_reread(struct app *app)
 int apply_reread_more(struct app *app)
 {
 	struct errs e = {0};
+	char *diff;
 	int rc;
 
 	if (apply_prepare(app, app->reread, &app->reread_turns))
 		return -EAGAIN;
-	rc = apply_change(app, app->reread, &e);
+	rc = apply_change(app, app->reread, &diff, &e);
+	free(diff);
 	if (rc < 0)
 		return refuse_reread(app, &e, rc);
 	app->reread = NULL;

@@ -29,13 +29,13 @@ void apply_give_up(struct app *app);
 
 /*
  * Checks c against what is in force and applies it. 0: c is app->conf, and what was in force is
- * app->previous, unless both mean the same. Else -errno with every reason in e, nothing has
- * changed, and c is still the caller's.
+ * app->previous, unless both mean the same; *diff is conf_diff() of the two. Else -errno with
+ * every reason in e, nothing has changed, c is still the caller's, and *diff NULL.
  */
-int apply_change(struct app *app, struct conf *c, struct errs *e);
+int apply_change(struct app *app, struct conf *c, char **diff, struct errs *e);
 
 /* Back to app->previous, which becomes what was in force: a second time undoes the first. */
-int apply_rollback(struct app *app, struct errs *e);
+int apply_rollback(struct app *app, char **diff, struct errs *e);
 
 /*
  * SIGHUP: reads the file that the process was started with, and then, in the turns of the loop,

@@ -143,11 +143,8 @@ json_t *changes_apply(struct app *app, struct call *call)
 	}
 	if (apply_prepare(app, x->conf, &x->turns))
 		return METHOD_AGAIN;
-	diff = conf_diff(app->conf, x->conf);
-	if (apply_change(app, x->conf, &e) < 0) {
-		free(diff);
+	if (apply_change(app, x->conf, &diff, &e) < 0)
 		return fail(call, file, &e);
-	}
 	x->conf = NULL;
 	return applied(app, call, diff);
 }
@@ -166,11 +163,8 @@ json_t *changes_rollback(struct app *app, struct call *call)
 		return NULL;
 	if (apply_prepare(app, app->previous, &x->turns))
 		return METHOD_AGAIN;
-	diff = conf_diff(app->conf, app->previous);
-	if (apply_rollback(app, &e) < 0) {
-		free(diff);
+	if (apply_rollback(app, &diff, &e) < 0)
 		return fail(call, app->previous->file, &e);
-	}
 	return applied(app, call, diff);
 }
 

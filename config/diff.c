@@ -84,11 +84,76 @@ static void lines_end(struct lines *l)
 	free(l->text);
 }
 
-/* Lines of the options from `from` on of the struct at base. */
-static void lines_add(struct lines *l, const struct section *s, uint32_t from, const void *base);
+/* --- what is the same in both, and needs no lines --- */
+
+/* Bytes that a value is written in: some have the member after theirs, too (enum option_type). */
+static size_t width(const struct option *o)
+{
+	switch (o->type) {
+	case PREFIX:
+	case NETWORK:
+		return o->size + sizeof(uint8_t);
+	case ENDPOINT:
+	case PORTS:
+		return o->size + sizeof(uint16_t);
+	default:
+		return o->size;
+	}
+}
+
+static bool same_bytes(const void *a, const void *b, size_t offset, size_t n)
+{
+	return memcmp((const char *)a + offset, (const char *)b + offset, n) == 0;
+}
+
+/* Whether two structs have the same lines; those with lists in another order only may have. */
+static bool same(const struct section *s, const void *a, const void *b)
+{
+	for (const struct option *o = s->options; o < s->options + s->n; o++) {
+		if (o->choice != 0 && !same_bytes(a, b, s->choice, sizeof(uint32_t)))
+			return false;
+		if (option_is_scalar(o) && !same_bytes(a, b, o->offset, width(o)))
+			return false;
+		if (o->type == MAP && !same(o->of, a, b))
+			return false;
+		if (o->type != LIST && o->type != NAMED)
+			continue;
+		if (list_count(o, a) != list_count(o, b))
+			return false;
+		for (uint32_t i = 0; i < list_count(o, a); i++)
+			if (!same(o->of, list_item(o, a, i), list_item(o, b, i)))
+				return false;
+	}
+	return true;
+}
+
+/*
+ * Whether an item by name is in the other list as it is, at its place from the begin or from the
+ * end: of two that are the same, both are found so. Else both have their lines.
+ */
+static bool is_there(const struct option *o, const void *base, uint32_t i, const void *than)
+{
+	uint32_t n = list_count(o, base), m = than == NULL ? 0 : list_count(o, than);
+	const void *item = list_item(o, base, i);
+
+	if (o->type != NAMED)
+		return false;
+	return (i < m && same(o->of, item, list_item(o, than, i))) ||
+	       (n - i <= m && same(o->of, item, list_item(o, than, m - (n - i))));
+}
+
+/* --- lines --- */
+
+/*
+ * Lines of the options from `from` on of the struct at base; than: the same struct in the other
+ * configuration, NULL where there may be none.
+ */
+static void lines_add(struct lines *l, const struct section *s, uint32_t from, const void *base,
+	const void *than);
 
 /* Items by name go option by option, those of a list as a whole. */
-static void lines_add_items(struct lines *l, const struct option *o, const void *base)
+static void lines_add_items(
+	struct lines *l, const struct option *o, const void *base, const void *than)
 {
 	char key[VALUE_TEXT];
 
@@ -96,10 +161,12 @@ static void lines_add_items(struct lines *l, const struct option *o, const void 
 		const void *item = list_item(o, base, i);
 		size_t length;
 
+		if (is_there(o, base, i, than))
+			continue;
 		value_text(o->of->options, item, key);
 		length = push(l, o->type == NAMED ? ".%s" : "[%s]", key);
 		if (o->type == NAMED) {
-			lines_add(l, o->of, 1, item);
+			lines_add(l, o->of, 1, item, NULL);
 		} else {
 			line_begin(l);
 			text_item(o->of, item, 1, l->out);
@@ -109,7 +176,8 @@ static void lines_add_items(struct lines *l, const struct option *o, const void 
 	}
 }
 
-static void lines_add(struct lines *l, const struct section *s, uint32_t from, const void *base)
+static void lines_add(
+	struct lines *l, const struct section *s, uint32_t from, const void *base, const void *than)
 {
 	for (const struct option *o = s->options + from; o < s->options + s->n; o++) {
 		size_t length;
@@ -118,13 +186,13 @@ static void lines_add(struct lines *l, const struct section *s, uint32_t from, c
 			continue;
 		length = push(l, "%s%s", l->path[0] ? "." : "", o->key);
 		if (o->type == MAP) {
-			lines_add(l, o->of, 0, base);
+			lines_add(l, o->of, 0, base, than);
 		} else if (option_is_scalar(o) || o->of->scalar) {
 			line_begin(l);
 			text_value(o, base, l->out);
 			line_end(l, text_is_default(o, base));
 		} else {
-			lines_add_items(l, o, base);
+			lines_add_items(l, o, base, than);
 		}
 		l->path[length] = '\0';
 	}
@@ -138,14 +206,14 @@ static int by_path(const void *a, const void *b)
 	return d ? d : strcmp(x->value, y->value);
 }
 
-/* All lines of a configuration, in order. False: there was no memory. */
-static bool lines_of(struct lines *l, const struct conf *c)
+/* Lines of a configuration that another may not have, in order. False: there was no memory. */
+static bool lines_of(struct lines *l, const struct conf *c, const struct conf *than)
 {
 	*l = (struct lines){0};
 	l->out = open_memstream(&l->text, &l->length);
 	if (l->out == NULL)
 		return false;
-	lines_add(l, &conf_section, 0, c);
+	lines_add(l, &conf_section, 0, c, than);
 	if (l->n)
 		qsort(l->list, l->n, sizeof(*l->list), by_path);
 	return !l->failed;
@@ -196,7 +264,7 @@ char *conf_diff(const struct conf *from, const struct conf *to)
 	struct lines old, new = {0};
 	char *text = NULL;
 	size_t length;
-	bool all = lines_of(&old, from) && lines_of(&new, to);
+	bool all = lines_of(&old, from, to) && lines_of(&new, to, from);
 	FILE *out = all ? open_memstream(&text, &length) : NULL;
 
 	if (out) {

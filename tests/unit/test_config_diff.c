@@ -9,6 +9,17 @@
 
 #include "conf_text.h"
 
+#define BALANCED(services) "balancers: {services: {" services "}}\n"
+#define A		   "a: {address: 1.0.0.1, port: any, check: {kind: http, status: 200}}"
+#define B(port)                                                                                    \
+	"b: {address: 1.0.0.2, port: " port ", protocol: udp, acl: [{prefix: 10.0.0.0/8}, "        \
+	"{prefix: 11.0.0.0/9, allow: false}]}"
+#define C "c: {address: 1.0.0.3, port: 80, backends: [{address: 1.0.0.4}]}"
+#define A_LINES(sign)                                                                              \
+	sign " balancers.services.a.address: 1.0.0.1\n" sign                                       \
+	     " balancers.services.a.check.kind: http\n" sign                                       \
+	     " balancers.services.a.check.status: 200\n" sign " balancers.services.a.port: any\n"
+
 #define LAN(more) "ports: {lan: {vdev: net_null0" more "}}\n"
 
 static const struct {
@@ -77,6 +88,30 @@ static const struct {
 		"- rarp[02:00:00:00:00:01]: {address: 10.0.0.1}\n"
 		"- rarp[02:00:00:00:00:01]: {address: 10.0.0.2}\n"
 		"+ rarp[02:00:00:00:00:01]: {address: 10.0.0.3}\n"},
+	{"one of several by name changes", BALANCED(A ", " B("80") ", " C),
+		BALANCED(A ", " B("80-90") ", " C),
+		"- balancers.services.b.port: 80\n"
+		"+ balancers.services.b.port: 80-90\n"},
+	{"the first of several goes", BALANCED(A ", " B("80") ", " C), BALANCED(B("80") ", " C),
+		A_LINES("-")},
+	{"the last of several goes", BALANCED(B("80") ", " A), BALANCED(B("80")), A_LINES("-")},
+	{"one comes among several", BALANCED(B("80") ", " C), BALANCED(B("80") ", " A ", " C),
+		A_LINES("+")},
+	{"one is another's double but for its name", BALANCED(B("80")),
+		BALANCED("d: {address: 1.0.0.2, port: 80, protocol: udp, acl: [{prefix: "
+			 "10.0.0.0/8}, {prefix: 11.0.0.0/9, allow: false}]}, " B("80")),
+		"+ balancers.services.d.acl[10.0.0.0/8]: {}\n"
+		"+ balancers.services.d.acl[11.0.0.0/9]: {allow: false}\n"
+		"+ balancers.services.d.address: 1.0.0.2\n"
+		"+ balancers.services.d.port: 80\n"
+		"+ balancers.services.d.protocol: udp\n"},
+	{"several in another order", BALANCED(A ", " B("80") ", " C),
+		BALANCED(C ", " A ", " B("80")), ""},
+	{"bits of a prefix in a list of one by name", BALANCED(B("80")),
+		BALANCED("b: {address: 1.0.0.2, port: 80, protocol: udp, acl: [{prefix: "
+			 "10.0.0.0/8}, {prefix: 11.0.0.0/10, allow: false}]}"),
+		"+ balancers.services.b.acl[11.0.0.0/10]: {allow: false}\n"
+		"- balancers.services.b.acl[11.0.0.0/9]: {allow: false}\n"},
 	{"services", "services: {a: {kind: udp-echo, listen: 0.0.0.0:7}}\n",
 		"services: {a: {kind: udp-discard, listen: 0.0.0.0:7}}\n",
 		"- services.a.kind: udp-echo\n"

@@ -487,6 +487,8 @@ const struct command commands[] = {
 			{"client", ARG_WORD, "ADDRESS"},
 			{"limit", ARG_WORD, "ROWS"},
 		}},
+	{"show peer", "the other instance of this balancer, and what was told", "show.peer",
+		print_object},
 	{"show workers", "workers: CPU, queues, load", "show.workers", print_workers},
 	{"show stages", "stages: calls, packets, cycles; --all: also those never called",
 		"show.stages", print_stages},

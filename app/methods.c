@@ -7,6 +7,7 @@
 #include "method.h"
 #include "neighbours.h"
 #include "net/adj.h"
+#include "peer.h"
 #include "plan.h"
 #include "routes.h"
 #include "show.h"
@@ -96,6 +97,8 @@ static const struct method list[] = {
 			{"cursor", PARAM_INTEGER, false, 0, INT64_MAX,
 				.help = "where to go on: `next` of the answer before"},
 		}},
+	{"show.peer", "the other instance that flows are told to: is it there, what was told",
+		peer_show, true},
 	{"show.workers", "workers: CPU, queues, load", show_workers, true},
 	{"show.stages", "stages of each worker: calls, packets, cycles", show_stages, true},
 	{"show.counters", "the books, every counter, NIC drops, buffers", show_counters, true},

@@ -74,10 +74,9 @@ void print_services(const json_t *result, bool all)
 	json_decref(elsewhere);
 }
 
-/* What is no list, a line each; then its backends. */
-void print_service(const json_t *result, bool all)
+/* What is no list, a line each. */
+void print_object(const json_t *result, bool all)
 {
-	struct table backends = {.columns = backend_columns};
 	const char *key;
 	json_t *value;
 
@@ -88,9 +87,17 @@ void print_service(const json_t *result, bool all)
 		if (json_is_array(value))
 			continue;
 		cell = table_cell(value);
-		printf("%-12s  %s\n", key, cell);
+		printf("%-14s  %s\n", key, cell);
 		free(cell);
 	}
+}
+
+/* The same; then its backends. */
+void print_service(const json_t *result, bool all)
+{
+	struct table backends = {.columns = backend_columns};
+
+	print_object(result, all);
 	putchar('\n');
 	table_print(&backends, json_object_get(result, "backends"));
 }

@@ -8,6 +8,7 @@
 #include <stdbool.h>
 
 /* As struct command's print; the last two come in pages. */
+void print_object(const json_t *result, bool all);
 void print_services(const json_t *result, bool all);
 void print_service(const json_t *result, bool all);
 void print_backends(const json_t *result, bool all);

@@ -52,7 +52,8 @@ struct lb_leaving {
 };
 
 struct lb_control {
-	uint64_t peer;	      /* sync's, as the log has it */
+	uint64_t peer;	      /* sync's, as the log has it, */
+	ticks peer_since;     /* and since when; 0: the start */
 	struct lb_plan *plan; /* in force; NULL before the first */
 	struct lb_plan *next; /* built */
 	struct lb_plan *old;  /* published over, not retired */
@@ -213,7 +214,7 @@ void lb_limit_check(const struct lb_service_conf *s, struct errs *e);
 int lb_sync_new(struct lb_plan *p);
 void lb_sync_publish(struct net *net, struct lb_plan *p);
 /* Says in the log who has come and gone. */
-void lb_sync_tick(struct net *net);
+void lb_sync_tick(struct net *net, ticks now);
 
 /* --- pick.c --- */
 

@@ -502,7 +502,7 @@ void lb_tick(struct net *net, ticks now)
 
 	if (c == NULL)
 		return;
-	lb_sync_tick(net);
+	lb_sync_tick(net, now);
 	c->ticks++;
 	if (c->plan != NULL)
 		lb_limit_deal(net, c->plan);

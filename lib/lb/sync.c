@@ -146,6 +146,7 @@ static void tell_slot(struct worker *w, const struct lb_sync *s, struct sync_end
 	h.number = ++e->number[slot];
 	sync_write_head(p, &h);
 	sync_send(w, s, p, SYNC_HEAD + (size_t)SYNC_RECORD * h.records);
+	w->count[COUNT_sync_sent]++;
 	w->count[COUNT_flows_told] += h.records;
 }
 

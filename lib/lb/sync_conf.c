@@ -57,7 +57,7 @@ void lb_sync_publish(struct net *net, struct lb_plan *p)
 		epoch_defer(net->epoch, free, s);
 }
 
-void lb_sync_tick(struct net *net)
+void lb_sync_tick(struct net *net, ticks now)
 {
 	const struct lb_sync *s = atomic_load_explicit(&net->lb->sync, memory_order_relaxed);
 	uint64_t peer = atomic_load_explicit(&net->lb->peer, memory_order_relaxed);
@@ -68,9 +68,37 @@ void lb_sync_tick(struct net *net)
 	if (peer == net->lb->control->peer)
 		return;
 	net->lb->control->peer = peer;
+	net->lb->control->peer_since = now;
 	if (s != NULL && peer != 0)
 		log_notice("balancers.sync: %s is there, session %016" PRIx64,
 			ip4_addr_text(s->peer, text), peer);
 	else if (s != NULL)
 		log_notice("balancers.sync: %s is silent", ip4_addr_text(s->peer, text));
+}
+
+/* What a worker has still to say; it writes meanwhile, each number by itself. */
+static void add_pending(struct lb_peer *p, const struct sync_end *e)
+{
+	if (__atomic_load_n(&e->telling, __ATOMIC_RELAXED) == 0)
+		return;
+	p->unwalked += __atomic_load_n(&e->left, __ATOMIC_RELAXED);
+	for (uint32_t i = 0; i < SYNC_SLOTS; i++)
+		p->pending += __atomic_load_n(&e->n[i], __ATOMIC_RELAXED);
+}
+
+bool lb_peer(const struct net *net, struct lb_peer *p)
+{
+	const struct lb_control *c = net->lb == NULL ? NULL : net->lb->control;
+
+	*p = (struct lb_peer){0};
+	if (c == NULL || c->plan == NULL || c->plan->conf.sync.addr == 0)
+		return false;
+	p->conf = &c->plan->conf.sync;
+	p->session = c->peer;
+	p->up = c->peer != 0;
+	p->since = c->peer_since;
+	p->listens = p->up && atomic_load_explicit(&net->lb->telling, memory_order_relaxed) != 0;
+	for (uint16_t i = 0; i < net->n_workers; i++)
+		add_pending(p, net->worker[i]->lb->sync);
+	return true;
 }

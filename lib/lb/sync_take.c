@@ -195,6 +195,7 @@ static enum drop_reason read_all(struct worker *w, const struct lb_sync *s,
 	}
 	if (!sync_is_new(window_of(w, h->session, h->slot), h->number))
 		return DROP_SYNC_OLD;
+	w->count[COUNT_sync_read]++;
 	for (uint32_t i = 0; i < h->records; i++) {
 		struct sync_record r;
 

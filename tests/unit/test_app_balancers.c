@@ -248,12 +248,52 @@ static void test_many_flows(void **state)
 	EXPECT({"show.flows", "{}", RES("{\"flows\":[]}")});
 }
 
+static void set_peer(uint64_t session, uint32_t telling)
+{
+	atomic_store(&bed->net->lb->peer, session);
+	atomic_store(&bed->net->lb->telling, telling);
+	lb_tick(bed->net, clock_now());
+}
+
+static void test_peer(void **state)
+{
+	(void)state;
+	EXPECT({"show.peer", "{}", RES("{\"state\":\"off\"}")});
+	apply(conf_good(PORTS TEXT "  sync: {address: 198.18.1.254, peer: 198.18.1.9, rate: 7000, "
+				   "key: none of your business}\n"));
+	EXPECT({"show.peer", "{}",
+		RES("{\"state\":\"down\",\"since_s\":null,\"listens\":false,\"session\":null,"
+		    "\"address\":\"198.18.1.254\",\"peer\":\"198.18.1.9\",\"port\":7780,"
+		    "\"rate\":7000,\"pending\":0,\"unwalked\":0}")});
+	set_peer(0xabc, 0);
+	EXPECT({"show.peer", "{}",
+		RES("{\"state\":\"up\",\"listens\":false,\"session\":\"0000000000000abc\"}")});
+	set_peer(0xabc, 1);
+	for (uint16_t i = 0; i < 2; i++) {
+		uint64_t *count = bed->net->worker[i]->count;
+
+		count[COUNT_hellos_heard] += 2;
+		count[COUNT_sync_sent] += 3;
+		count[COUNT_flows_told] += 40;
+		count[COUNT_flows_homeless] += 5;
+		bed->net->worker[i]->books.drop[DROP_SYNC_KEY] += 6;
+	}
+	EXPECT({"show.peer", "{}",
+		RES("{\"state\":\"up\",\"listens\":true,\"hellos_heard\":4,\"sync_sent\":6,"
+		    "\"sync_read\":0,\"flows_told\":80,\"flows_homeless\":10,\"flows_taken\":0,"
+		    "\"refused\":{\"SYNC_KEY\":12,\"SYNC_OLD\":0}}")});
+	set_peer(0, 0);
+	EXPECT({"show.peer", "{}", RES("{\"state\":\"down\",\"session\":null}")});
+	for (uint16_t i = 0; i < 2; i++)
+		bed->net->worker[i]->books.drop[DROP_SYNC_KEY] = 0;
+}
+
 /* Without a table of flows there is nothing, and it says so. */
 static void test_none(void **state)
 {
 	(void)state;
 	EXPECT({"show.flows", "{}", RES("{\"next\":0,\"flows\":[]}")},
-		{"show.backends", "{}", RES("[]")},
+		{"show.peer", "{}", RES("{\"state\":\"off\"}")}, {"show.backends", "{}", RES("[]")},
 		{"service.drain", "{\"service\":\"web\"}",
 			ERR("-32002", "there is no balanced service \\\"web\\\"; show services "
 				      "tells which there are")});
@@ -270,6 +310,7 @@ int main(void)
 		BALANCED(test_bad_changes),
 		BALANCED(test_flows),
 		BALANCED(test_many_flows),
+		BALANCED(test_peer),
 		cmocka_unit_test_setup_teardown(test_none, setup, teardown),
 	};
 

@@ -401,6 +401,51 @@ static void test_no_more_than_the_rate(void **state)
 	end();
 }
 
+static struct lb_peer shown(const struct side *s)
+{
+	struct lb_peer p;
+
+	lb_tick(s->w->net, s->w->now);
+	assert_true(lb_peer(s->w->net, &p));
+	return p;
+}
+
+/* What an operator is told: whether the other one is there, since when, and what waits. */
+static void test_what_is_shown(void **state)
+{
+	struct lb_peer p;
+	ticks met;
+
+	(void)state;
+	begin(2, "a key");
+	p = shown(&a);
+	assert_false(p.up || p.listens || p.since != 0 || p.session != 0);
+	open_some(&b, 0, FLOWS, NULL);
+	meet();
+	met = a.w->now;
+	p = shown(&a);
+	assert_true(p.up && p.listens && p.since == met);
+	assert_int_equal(p.session, b.w->net->lb->session);
+	pass(3000);
+	assert_true(shown(&a).since == met);
+	assert_int_equal(shown(&b).pending, 0);
+	open_some(&b, FLOWS, 9, NULL);
+	assert_int_equal(shown(&b).pending, 9);
+	pass(40);
+	assert_int_equal(shown(&b).pending, 0);
+	assert_int_equal(counted(&b, COUNT_sync_sent), counted(&a, COUNT_sync_read));
+	assert_true(counted(&b, COUNT_sync_sent) > 0);
+	wire.loses = all;
+	pass(7000);
+	p = shown(&a);
+	assert_false(p.up || p.listens || p.session != 0);
+	assert_true(p.since == a.w->now);
+	a.conf.c.sync.addr = 0;
+	assert_int_equal(lb_bed_apply(a.w->net, &a.conf), 0);
+	assert_false(lb_peer(a.w->net, &p));
+	end();
+}
+
 static void test_off_and_on(void **state)
 {
 	(void)state;
@@ -438,6 +483,7 @@ int main(void)
 		cmocka_unit_test(test_the_newer_one_counts),
 		cmocka_unit_test(test_what_is_not_here),
 		cmocka_unit_test(test_no_more_than_the_rate),
+		cmocka_unit_test(test_what_is_shown),
 		cmocka_unit_test(test_off_and_on),
 	};
 

@@ -134,6 +134,23 @@ def test_who_may_not_tell(router, peer):
     refused(router, "SYNC_OLD", lambda: peer.send(again))
 
 
+def test_what_is_shown(router, peer):
+    def shown():
+        return router.ctl("show", "peer")
+
+    router.wait_until(lambda: shown()["state"] == "up" and shown()["listens"], 5, "it is up")
+    before = shown()
+    assert (before["peer"], before["address"], before["port"]) == \
+        (router.lan.ip, router.lan.router_ip, 7780)
+    assert before["session"] == f"{peer.session:016x}" and before["since_s"] >= 0
+    tell(router, peer, Flow(("198.18.0.1", 30500), VIP, BACKENDS[0]))
+    refused(router, "SYNC_KEY", lambda: peer.send(peer.datagram(HELLO, bytes(24), key=key_of(""))))
+    router.wait_until(lambda: shown()["sync_read"] == before["sync_read"] + 64, 5, "all are read")
+    after = shown()
+    assert after["flows_taken"] == before["flows_taken"] + 1
+    assert after["refused"]["SYNC_KEY"] == before["refused"]["SYNC_KEY"] + 1
+
+
 def test_arp_for_what_another_has(router):
     """The address of a takeover service is nobody's here while no interface has it."""
     lan = router.lan

@@ -156,6 +156,21 @@ struct lb_count lb_member_count(const struct net *net, const struct lb_member *m
 /* All workers' tables of flows. */
 struct flow_count lb_flow_count(const struct net *net);
 
+/* --- the other instance (lb/sync.h) --- */
+
+struct lb_peer {
+	const struct lb_sync_conf *conf; /* in force: borrowed, until the next apply */
+	bool up;			 /* its hellos are heard */
+	bool listens;			 /* it hears ours, and is told flows */
+	ticks since;			 /* it is up, or has been silent; 0: it never was */
+	uint64_t session;		 /* its own; 0: not up */
+	uint64_t pending;  /* flows whose datagram waits to be full, or for its time */
+	uint64_t unwalked; /* places of the tables that the round has to look at by now */
+};
+
+/* As of the last tick; false: there is none to be told. */
+bool lb_peer(const struct net *net, struct lb_peer *p);
+
 /* --- names, static --- */
 
 const char *lb_mode_name(enum lb_mode mode);

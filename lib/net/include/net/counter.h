@@ -118,6 +118,8 @@
 	X(checks_skipped, "of them, those that came to nothing for want of memory or a port") \
 	X(hellos_said, "hellos to the other instance of a balancer") \
 	X(hellos_heard, "hellos from it") \
+	X(sync_sent, "datagrams of flows told to it") \
+	X(sync_read, "datagrams of flows that it told, but for those refused: drops SYNC_...") \
 	X(flows_told, "flows told to it, each as often as it was told") \
 	X(flows_untold, "changes of flows not told at once: balancers.sync.rate") \
 	X(flows_taken, "flows that it told, and that would go on here") \

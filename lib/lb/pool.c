@@ -3,8 +3,9 @@
  * pool: addresses of ours that flows have towards their backends (full NAT), and what answers come
  * to them.
  *
- * A port is chosen so that its answers have the hash of this worker: whether the NIC steers them or
- * software does, they come home, and the port says whose they are. TCP and UDP each have all ports.
+ * A port is chosen so that its answers have the hash of what they answer, or of this worker at
+ * least: whether the NIC steers them or software does, they come home, and the port says whose they
+ * are. TCP and UDP each have all ports.
  */
 #include "bucket.h"
 #include "inner.h"
@@ -24,6 +25,16 @@ static be16 port_of(const struct lb_backend *b, const struct flow *f)
 	return b->port != 0 ? b->port : f->service_port;
 }
 
+/* One whose answers have the very hash of the flow; where none is free, one whose come here. */
+static uint16_t take_port(
+	const struct worker *w, struct lb_ports *ports, uint32_t rest, uint32_t hash, uint32_t ref)
+{
+	bool is_home = w->net->owner[hash & (OWNER_MAP - 1)] == w->id;
+	uint16_t port = is_home ? lb_ports_take_of(ports, rest ^ hash, ref) : 0;
+
+	return port != 0 ? port : lb_ports_take(ports, w, rest, ref);
+}
+
 bool lb_pool_take(struct worker *w, struct flow *f)
 {
 	const struct lb *lb = w->net->lb;
@@ -32,6 +43,7 @@ bool lb_pool_take(struct worker *w, struct flow *f)
 	uint64_t set = __atomic_load_n(&s->nat, __ATOMIC_ACQUIRE);
 	uint32_t first = w->lb->nat_turn++, proto = lb_nat_proto(s->proto);
 	uint32_t ref = flow_ref(w->lb->flows, f);
+	uint32_t hash = hash_flow_wire(f->addr, s->addr, f->port, f->service_port);
 
 	for (uint32_t i = 0; i < LB_POOL_MAX; i++) {
 		uint32_t nat = (first + i) % LB_POOL_MAX;
@@ -39,8 +51,8 @@ bool lb_pool_take(struct worker *w, struct flow *f)
 
 		if ((set >> nat & 1) == 0)
 			continue;
-		port = lb_ports_take(w->lb->ports[nat][proto], w,
-			rest_of_hash(b->addr, port_of(b, f), lb->nat[nat].addr), ref);
+		port = take_port(w, w->lb->ports[nat][proto],
+			rest_of_hash(b->addr, port_of(b, f), lb->nat[nat].addr), hash, ref);
 		if (port == 0)
 			continue;
 		f->nat_addr = (uint16_t)nat;

@@ -115,16 +115,26 @@ void lb_ports_free(void *ports)
 		numa_drop(p, bytes_of(p->n));
 }
 
+uint16_t lb_ports_take_of(struct lb_ports *p, uint32_t class, uint32_t flow)
+{
+	uint32_t head = p->n + (class & (OWNER_MAP - 1)), first = p->port[head].next;
+
+	if (first == head)
+		return 0;
+	take(p, first, flow);
+	return (uint16_t)(p->first + first);
+}
+
 uint16_t lb_ports_take(struct lb_ports *p, const struct worker *w, uint32_t with, uint32_t flow)
 {
 	for (uint32_t i = 0; i < OWNER_MAP && p->used < p->n; i++) {
-		uint32_t class = p->turn++ % OWNER_MAP, head = p->n + class;
-		uint32_t first = p->port[head].next;
+		uint32_t class = p->turn++ % OWNER_MAP;
+		uint16_t port = 0;
 
-		if (first == head || w->net->owner[(class ^ with) & (OWNER_MAP - 1)] != w->id)
-			continue;
-		take(p, first, flow);
-		return (uint16_t)(p->first + first);
+		if (w->net->owner[(class ^ with) & (OWNER_MAP - 1)] == w->id)
+			port = lb_ports_take_of(p, class, flow);
+		if (port != 0)
+			return port;
 	}
 	return 0;
 }

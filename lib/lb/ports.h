@@ -25,8 +25,15 @@ struct lb_ports *lb_ports_new(uint16_t first, uint16_t last, int node);
 void lb_ports_free(void *ports);
 
 /*
- * A free port with which a flow whose other three parts hash to `with` is the worker's, or 0. It is
- * the flow's (a flow_ref()) from now on.
+ * A free port of a class, or 0. It is the flow's (a flow_ref()) from now on.
+ *
+ * Of the class that makes an answer's hash the flow's own, wherever workers' slots are: another
+ * instance, with other workers, has both at one worker, too (lb/sync.h).
+ */
+uint16_t lb_ports_take_of(struct lb_ports *p, uint32_t class, uint32_t flow);
+/*
+ * A free port with which a flow whose other three parts hash to `with` is the worker's, or 0; as
+ * above.
  */
 uint16_t lb_ports_take(struct lb_ports *p, const struct worker *w, uint32_t with, uint32_t flow);
 /* The same of one port; false: it is not free, or none of these. */

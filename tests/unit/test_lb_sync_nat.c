@@ -85,21 +85,50 @@ static uint32_t ports_used(const struct side *s)
 
 /* --- cases --- */
 
-static void test_they_keep_their_ports(void **state)
+static void keep_their_ports(uint16_t workers_a, uint16_t workers_b)
 {
 	uint16_t port[FLOWS];
 
-	(void)state;
-	begin(2, 2);
+	begin(workers_a, workers_b);
 	meet();
 	open_some(&a, FLOWS, port);
 	pass(100);
+	assert_int_equal(counted(&b, COUNT_flows_homeless), 0);
 	assert_int_equal(flows_of(&b), FLOWS);
 	assert_int_equal(ports_used(&b), FLOWS);
 	for (uint32_t i = 0; i < FLOWS; i++) {
 		assert_true(answer(&b, i, port[i], TCP_ACK));
 		assert_int_equal(segment(&b, i, TCP_ACK), port[i]);
 	}
+	end();
+}
+
+/* However many workers the two have: answers have the hash of what they answer. */
+static void test_they_keep_their_ports(void **state)
+{
+	(void)state;
+	for (uint16_t workers = 1; workers <= 4; workers++) {
+		keep_their_ports(workers, 3);
+		keep_their_ports(3, workers);
+	}
+}
+
+/* Where no such port is free, another of the worker's serves; who has other workers is told so. */
+static void test_other_ports_serve_here_alone(void **state)
+{
+	uint16_t port[FLOWS];
+
+	(void)state;
+	begin(1, 4);
+	a.conf.c.pools[0].last_port = FIRST + FLOWS - 1;
+	assert_int_equal(lb_bed_apply(a.w->net, &a.conf), 0);
+	a.conf.c.pools[0].last_port = FIRST + PORTS - 1;
+	meet();
+	open_some(&a, FLOWS, port);
+	pass(25000);
+	assert_in_range(flows_of(&b), 1, FLOWS - 1);
+	assert_true(counted(&b, COUNT_flows_homeless) >= FLOWS - flows_of(&b));
+	assert_int_equal(ports_used(&b), flows_of(&b));
 	end();
 }
 
@@ -170,6 +199,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_they_keep_their_ports),
+		cmocka_unit_test(test_other_ports_serve_here_alone),
 		cmocka_unit_test(test_a_port_that_is_taken),
 		cmocka_unit_test(test_ports_come_back),
 	};

@@ -199,6 +199,9 @@ static const struct option masquerade[] = {
 		.example = "lan", .help = "The port or VLAN by which they leave."},
 	{"address", ADDRESS, AT(struct lb_masquerade_conf, addr), "own", WORDS({"own", 0}),
 		.help = "What they are sent from: own is the first address of `out`."},
+	{"takeover", BOOLEAN, AT(struct lb_masquerade_conf, takeover), "false",
+		.help = "ARP is answered for `address` only while the kernel has it, from "
+			"keepalived."},
 	{"ports", PORTS, AT(struct lb_masquerade_conf, port), "10000-32767", LB_PORT_LEAST,
 		UINT16_MAX,
 		.help = "Each is one inside end's at a time, of TCP, of UDP and of ICMP ids."},

@@ -78,6 +78,15 @@ static void check_pools(
 	}
 }
 
+static void check_own(const struct lb_masquerade_conf *m, struct errs *e)
+{
+	char path[PATH];
+
+	snprintf(path, sizeof(path), "balancers.masquerades.%s.takeover", m->name);
+	errs_add(e, m->at, path,
+		"the interface's own address moves nowhere; `address` names one that does");
+}
+
 static void check_masquerades(
 	const struct lb_conf *c, struct use list[LB_POOL_MAX], uint32_t *n, struct errs *e)
 {
@@ -92,6 +101,8 @@ static void check_masquerades(
 		snprintf(list[*n].path, PATH, "balancers.masquerades.%s.%s", m->name,
 			m->addr == 0 ? "out" : "address");
 		check_use(c, list, *n, e);
+		if (m->addr == 0 && m->takeover)
+			check_own(m, e);
 	}
 }
 

@@ -299,14 +299,21 @@ static void set_service(struct net *net, struct lb_svc *s, uint32_t k)
 	__atomic_store_n(&v->kind, LB_SLOT_SERVICE, __ATOMIC_RELEASE);
 }
 
-/* Of a pool's address: whether the kernel says who has it. */
+/* Of a pool's address, or masquerades': whether the kernel says who has it. */
 static bool is_taken_over(const struct lb_conf *c, uint32_t addr)
 {
+	bool moves = false;
+
 	for (uint32_t i = 0; i < c->n_pools; i++)
 		for (uint32_t j = 0; j < c->pools[i].n; j++)
 			if (c->pools[i].addrs[j].addr == addr)
 				return c->pools[i].takeover;
-	return false;
+	for (uint32_t i = 0; i < c->n_masquerades; i++) {
+		if (c->masquerades[i].addr == addr && !c->masquerades[i].takeover)
+			return false;
+		moves |= c->masquerades[i].addr == addr;
+	}
+	return moves;
 }
 
 /* The routes to addresses that are new, and none to those that have gone. */

@@ -312,10 +312,12 @@ static const struct check_case nat[] = {
 		      "    a: {inside: 198.18.0.0/24, out: wan}\n"
 		      "    b: {inside: 10.0.0.0/8, out: wan, ports: 32767-40000}\n"
 		      "    c: {inside: 10.0.0.0/8, out: nowhere}\n"
-		      "    d: {inside: 10.0.0.0/8, out: lan, ports: 1024-2000}\n",
+		      "    d: {inside: 10.0.0.0/8, out: lan, ports: 1024-2000, takeover: true}\n",
 		"t:7:5: balancers.masquerades.b.out: balancers.masquerades.a.out has ports of that "
 		"interface's address, too\n"
-		"t:8:5: balancers.masquerades.c.out: there is no port or VLAN `nowhere`\n"},
+		"t:8:5: balancers.masquerades.c.out: there is no port or VLAN `nowhere`\n"
+		"t:9:5: balancers.masquerades.d.takeover: the interface's own address moves "
+		"nowhere; `address` names one that does\n"},
 };
 
 static void test_nat(void **state)

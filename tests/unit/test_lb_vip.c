@@ -121,12 +121,45 @@ static void test_nobody_to_send(void **state)
 	apply(0, false);
 }
 
+static bool is_answered(uint32_t addr)
+{
+	fib_entry e = fib4_lookup(w->net->fib, addr);
+
+	assert_int_equal(fib_entry_kind(e), FIB_SERVICE);
+	return (fib_entry_index(e) & FIB_SERVICE_ARP) != 0;
+}
+
+/* A masquerade's is answered for and announced; one that moves by its program alone. */
+static void test_masquerades(void **state)
+{
+	static struct lb_masquerade_conf rules[] = {
+		{.name = "a", .out = "lan", .addr = VIP(9), .port = 1024, .last_port = 2000},
+		{.name = "b", .out = "lan", .addr = VIP(9), .port = 3000, .last_port = 4000}};
+
+	(void)state;
+	apply(0, false);
+	conf.c.masquerades = rules;
+	for (uint32_t moving = 0; moving <= 2; moving++) {
+		for (uint32_t i = 0; i < 2; i++)
+			rules[i].takeover = i < moving;
+		conf.c.n_masquerades = 2;
+		assert_int_equal(lb_bed_apply(w->net, &conf), 0);
+		assert_int_equal(is_answered(VIP(9)), moving < 2);
+		wait_ms(10000);
+		assert_int_equal(announced(VIP(9)), moving < 2 ? 3 : 0);
+		conf.c.n_masquerades = 0;
+		assert_int_equal(lb_bed_apply(w->net, &conf), 0);
+		wait_ms(90000);
+	}
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_new_addresses),
 		cmocka_unit_test(test_links),
 		cmocka_unit_test(test_nobody_to_send),
+		cmocka_unit_test(test_masquerades),
 	};
 
 	return cmocka_run_group_tests(tests, set_up, tear_down);

@@ -153,6 +153,7 @@ struct lb_masquerade_conf {
 	uint32_t addr;	   /* 0: the interface's own */
 	uint16_t port;	   /* first and last of the ports and ICMP ids */
 	uint16_t last_port;
+	bool takeover; /* of addr, as a service's */
 };
 
 /* Flows told to another instance, and taken from it. */

@@ -115,14 +115,19 @@ static struct flow_key key_of(const struct lb_nat *n, const struct sign *s)
 	return (struct flow_key){.addr = s->addr, .port = s->port, .service = n->service[s->proto]};
 }
 
-/* A port of this worker's share: the inside one if that can be (RFC 4787 4.2.1). */
-static uint16_t take_port(struct worker *w, struct lb_ports *ports, be16 inside, uint32_t ref)
+/*
+ * A port of this worker's share: the inside one if that can be (RFC 4787 4.2.1); else one of the
+ * inside end's own class, so that another instance has both at one worker, too; or any.
+ */
+static uint16_t take_port(
+	struct worker *w, struct lb_ports *ports, const struct flow_key *key, uint32_t ref)
 {
-	uint16_t port = from_be16(inside);
+	uint16_t port = from_be16(key->port);
 
 	if (lb_port_owner(w->net, port) == w->id && lb_ports_take_this(ports, port, ref))
 		return port;
-	return lb_ports_take(ports, w, 0, ref);
+	port = lb_ports_take_of(ports, hash_flow_wire(key->addr, 0, key->port, 0), ref);
+	return port != 0 ? port : lb_ports_take(ports, w, 0, ref);
 }
 
 /* A new mapping; NULL: there is no room or port, *why. */
@@ -139,7 +144,7 @@ static struct flow *map(struct worker *w, const struct lb_nat *n, const struct f
 		return NULL;
 	f->backend = n->backend[proto];
 	*why = DROP_LB_NO_PORT;
-	port = take_port(w, w->lb->ports[nat][proto], key->port, flow_ref(w->lb->flows, f));
+	port = take_port(w, w->lb->ports[nat][proto], key, flow_ref(w->lb->flows, f));
 	if (port == 0) {
 		flow_end(w->lb->flows, f);
 		return NULL;

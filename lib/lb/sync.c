@@ -66,9 +66,16 @@ void sync_send(struct worker *w, const struct lb_sync *s, uint8_t *p, size_t len
 	lane_put(&w->out, m, s->peer);
 }
 
+static bool is_mapping(const struct lb *lb, const struct flow *f)
+{
+	return lb->vservice[f->service].kind == LB_SLOT_MASQUERADE;
+}
+
 static uint32_t slot_of(const struct lb *lb, const struct flow *f)
 {
-	return sync_slot(f->addr, lb->vservice[f->service].addr, f->port, f->service_port);
+	be32 service = is_mapping(lb, f) ? 0 : lb->vservice[f->service].addr;
+
+	return sync_slot(f->addr, service, f->port, f->service_port);
 }
 
 static enum sync_state state_of(const struct flow *f)
@@ -76,6 +83,13 @@ static enum sync_state state_of(const struct flow *f)
 	if (f->state == FLOW_ESTABLISHED)
 		return SYNC_ESTABLISHED;
 	return f->state == FLOW_CLOSING ? SYNC_CLOSING : SYNC_CLOSED;
+}
+
+/* A service's, or a mapping to an address that may move: not to an interface's own. */
+static bool can_go_on(const struct lb *lb, const struct flow *f)
+{
+	return lb->vservice[f->service].kind == LB_SLOT_SERVICE ||
+	       (is_mapping(lb, f) && lb->nat[f->nat_addr].addr != 0);
 }
 
 /*
@@ -87,7 +101,21 @@ static bool is_to_tell(const struct lb *lb, const struct flow *f)
 	bool lives = f->state == FLOW_ESTABLISHED || f->state == FLOW_CLOSING;
 
 	return (lives || (f->state == FLOW_CLOSED && (f->marks & LB_TOLD) != 0)) && !f->proxied &&
-	       lb->vservice[f->service].kind == LB_SLOT_SERVICE;
+	       can_go_on(lb, f);
+}
+
+/* Whom a flow is with; a mapping is with anybody. */
+static void write_service(const struct lb *lb, const struct flow *f, struct sync_record *r)
+{
+	const struct lb_vservice *v = &lb->vservice[f->service];
+	const struct lb_backend *b = &lb->backend[f->backend];
+
+	if (is_mapping(lb, f))
+		return;
+	r->service = v->addr;
+	r->backend = b->addr;
+	r->service_port = f->service_port;
+	r->backend_port = b->port != 0 ? b->port : f->service_port;
 }
 
 /* What is told of a flow of the slot; false: nothing. Its place may be another flow's by now. */
@@ -102,16 +130,13 @@ static bool record_of(struct worker *w, struct flow *f, uint32_t slot, struct sy
 		b->state == LB_BACKEND_FREE || b->state == LB_BACKEND_ENDED)
 		return false;
 	*r = (struct sync_record){.client = f->addr,
-		.service = v->addr,
-		.backend = b->addr,
 		.client_port = f->port,
-		.service_port = f->service_port,
-		.backend_port = b->port != 0 ? b->port : f->service_port,
 		.age = (uint16_t)(v->idle[f->state] > left ? v->idle[f->state] - left : 0),
 		.proto = v->proto,
 		.state = (uint8_t)state_of(f),
 		.marks = (uint8_t)(((f->marks & LB_CLIENT_FIN) != 0 ? SYNC_CLIENT_FIN : 0) |
 				   ((f->marks & LB_BACKEND_FIN) != 0 ? SYNC_BACKEND_FIN : 0))};
+	write_service(lb, f, r);
 	if (flow_has_source(f)) {
 		r->nat = lb->nat[f->nat_addr].addr;
 		r->nat_port = f->nat_port;

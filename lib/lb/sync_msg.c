@@ -121,7 +121,8 @@ bool sync_read_record(
 		.state = p[27],
 		.marks = p[28]};
 	return r->state >= SYNC_ESTABLISHED && r->state <= SYNC_CLOSED &&
-	       (r->proto == IP4_PROTO_TCP || r->proto == IP4_PROTO_UDP) &&
+	       (r->proto == IP4_PROTO_TCP || r->proto == IP4_PROTO_UDP ||
+		       (r->proto == IP4_PROTO_ICMP && r->service == 0)) &&
 	       !ip4_src_is_martian(from_be32(r->client));
 }
 

@@ -7,6 +7,7 @@
  * the whole if he does. A flow that is told is taken if its service and backend are here, and
  * nobody here has seen it since.
  */
+#include "bucket.h"
 #include "ports.h"
 #include "sync_inner.h"
 
@@ -60,6 +61,27 @@ static bool find_slots(const struct lb *lb, const struct net *net, const struct 
 	return state != LB_BACKEND_FREE && state != LB_BACKEND_ENDED;
 }
 
+/* Those of a mapping: of the masquerade that has its address and port of ours, and it inside. */
+static bool find_mapping(
+	const struct lb *lb, const struct sync_record *r, uint16_t *service, uint16_t *backend)
+{
+	const struct lb_match *match = atomic_load_explicit(&lb->match, memory_order_acquire);
+	uint32_t proto = lb_nat_proto(r->proto);
+	uint16_t port = from_be16(r->nat_port);
+
+	for (uint32_t i = 0; i < match->n_masquerades; i++) {
+		const struct lb_nat *n = &lb->nat[match->masquerade[i]];
+
+		if (n->addr != r->nat || port < n->port || port > n->last_port ||
+			(r->client & n->mask) != n->prefix)
+			continue;
+		*service = n->service[proto];
+		*backend = n->backend[proto];
+		return true;
+	}
+	return false;
+}
+
 /* Seconds since its last packet. */
 static int age_of(const struct worker *w, const struct flow *f)
 {
@@ -82,6 +104,26 @@ static bool is_newer(const struct worker *w, const struct flow *f, const struct 
 }
 
 /*
+ * The port, if it is free. It is, too, if the flow that has it is the other side's and was not seen
+ * here, or is over: who tells gives the port to others when that one has ended.
+ */
+static bool take_port(struct worker *w, uint32_t nat, uint32_t proto, uint16_t port, uint32_t ref)
+{
+	struct lb_ports *ports = w->lb->ports[nat][proto];
+	uint32_t other = lb_ports_flow(ports, port);
+
+	if (other != FLOW_NONE) {
+		struct flow *f = flow_at(w->lb->flows, other);
+
+		if (f->state != FLOW_TAKEN && !flow_is_over(f, w->lb->seconds))
+			return false;
+		lb_flow_gone(w, f);
+		flow_end(w->lb->flows, f);
+	}
+	return lb_ports_take_this(ports, port, ref);
+}
+
+/*
  * The address and port of ours that the flow has towards its backend, as it has them there. False:
  * the address is not in the pool here, or another flow has the port, or answers to it would not
  * come to this worker.
@@ -91,13 +133,15 @@ static bool take_source(struct worker *w, struct flow *f, const struct sync_reco
 	const struct lb *lb = w->net->lb;
 	uint64_t set = __atomic_load_n(&lb->vservice[f->service].nat, __ATOMIC_ACQUIRE);
 	uint32_t proto = lb_nat_proto(r->proto), nat;
-	uint32_t slot = sync_slot(r->backend, r->nat, r->backend_port, r->nat_port);
+	uint32_t slot = r->service == 0
+				? lb_port_class(from_be16(r->nat_port))
+				: sync_slot(r->backend, r->nat, r->backend_port, r->nat_port);
 
 	for (; set != 0; set &= set - 1) {
 		nat = (uint32_t)__builtin_ctzll(set);
 		if (lb->nat[nat].addr != r->nat || w->net->owner[slot] != w->id ||
-			!lb_ports_take_this(w->lb->ports[nat][proto], from_be16(r->nat_port),
-				flow_ref(w->lb->flows, f)))
+			!take_port(
+				w, nat, proto, from_be16(r->nat_port), flow_ref(w->lb->flows, f)))
 			continue;
 		f->nat_addr = (uint16_t)nat;
 		f->nat_port = r->nat_port;
@@ -135,11 +179,13 @@ static enum counter take(
 	const struct lb *lb = w->net->lb;
 	struct flow_key key = {
 		.addr = r->client, .port = r->client_port, .service_port = r->service_port};
+	bool is_mapping = r->service == 0 && r->service_port == 0 && r->nat != 0;
 	struct flow gone, *f;
 	uint16_t backend;
 	uint32_t hash;
 
-	if (!find_slots(lb, w->net, s, r, &key.service, &backend) ||
+	if (!(is_mapping ? find_mapping(lb, r, &key.service, &backend)
+			 : find_slots(lb, w->net, s, r, &key.service, &backend)) ||
 		sync_slot(r->client, r->service, r->client_port, r->service_port) != slot)
 		return COUNT_flows_unknown;
 	hash = flow_hash(w->lb->flows, &key);

@@ -10,6 +10,7 @@ from scapy.packet import Raw
 MASK = (1 << 64) - 1
 HELLO, FLOWS = 1, 2
 ESTABLISHED, CLOSING, CLOSED = 1, 2, 3
+NONE = "0.0.0.0", 0
 
 
 def siphash(key, data):
@@ -48,25 +49,26 @@ def key_of(text):
 
 
 class Flow:
-    """A record; addresses are texts."""
+    """A record; addresses are texts. A mapping of a masquerade has service and backend NONE."""
 
     FORM = struct.Struct("!4s4s4s4sHHHHHBBB3x")
 
-    def __init__(self, client, service, backend, age=0, proto=6, state=ESTABLISHED, marks=0):
-        self.client, self.service, self.backend = client, service, backend
+    def __init__(self, client, service, backend, age=0, proto=6, state=ESTABLISHED, marks=0,
+                 nat=NONE):
+        self.client, self.service, self.backend, self.nat = client, service, backend, nat
         self.age, self.proto, self.state, self.marks = age, proto, state, marks
 
     def pack(self):
-        ends = self.client, self.service, self.backend
-        return self.FORM.pack(*(socket.inet_aton(end[0]) for end in ends), bytes(4),
-                              *(end[1] for end in ends), 0,
+        ends = self.client, self.service, self.backend, self.nat
+        return self.FORM.pack(*(socket.inet_aton(end[0]) for end in ends),
+                              *(end[1] for end in ends),
                               self.age, self.proto, self.state, self.marks)
 
     @classmethod
     def unpack(cls, data):
-        *addresses, _, p0, p1, p2, _, age, proto, state, marks = cls.FORM.unpack(data)
-        ends = zip(map(socket.inet_ntoa, addresses), (p0, p1, p2))
-        return cls(*ends, age, proto, state, marks)
+        fields = cls.FORM.unpack(data)
+        client, service, backend, nat = zip(map(socket.inet_ntoa, fields[:4]), fields[4:8])
+        return cls(client, service, backend, *fields[8:], nat=nat)
 
     def __eq__(self, other):
         return vars(self) == vars(other)

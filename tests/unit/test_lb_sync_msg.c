@@ -171,6 +171,12 @@ static void test_records_that_cannot_be(void **state)
 		sync_write_record(p + SYNC_HEAD, &bad[i]);
 		assert_false(sync_read_record(p, &h, 0, &r));
 	}
+	bad[2].service = 0; /* echoes have mappings */
+	sync_write_record(p + SYNC_HEAD, &bad[2]);
+	assert_true(sync_read_record(p, &h, 0, &r));
+	bad[2].proto = 2;
+	sync_write_record(p + SYNC_HEAD, &bad[2]);
+	assert_false(sync_read_record(p, &h, 0, &r));
 }
 
 static void test_numbers_come_once(void **state)

@@ -5,10 +5,11 @@ from scapy.layers.inet import IP, TCP
 from scapy.layers.l2 import ARP
 from scapy.packet import Raw
 
-from support.flow_sync import CLOSED, ESTABLISHED, FLOWS, HELLO, Flow, Peer, key_of
+from support.flow_sync import CLOSED, ESTABLISHED, FLOWS, HELLO, NONE, Flow, Peer, key_of
 
 VIP = "198.18.0.100", 80
 AWAY = "198.18.0.101"  # one that another instance has
+OURS = "198.18.1.111"  # the masquerade's
 BACKENDS = [("198.18.1.1", port) for port in (8081, 8082)]
 CONFIG = {
     "balancers": {
@@ -18,6 +19,7 @@ CONFIG = {
             "away": {"address": AWAY, "port": "80", "takeover": True,
                      "backends": [{"address": "198.18.1.1", "port": 8083}]},
         },
+        "masquerades": {"home": {"inside": "198.18.0.0/24", "out": "wan", "address": OURS}},
         "sync": {"address": "198.18.0.254", "peer": "198.18.0.1", "key": "of the wire"},
     },
 }
@@ -132,6 +134,34 @@ def test_who_may_not_tell(router, peer):
         refused(router, reason, lambda: peer.send(data, **fields))
     peer.send(again)
     refused(router, "SYNC_OLD", lambda: peer.send(again))
+
+
+def test_a_mapping_goes_on_where_it_was(router, peer):
+    lan, wan = router.lan, router.wan
+    inside = "198.18.0.1", 30600
+    tell(router, peer, Flow(inside, NONE, NONE, nat=(OURS, 12345)))
+    wan.send(wan.to(OURS) / TCP(sport=443, dport=12345, flags="A") / Raw(b"x"))
+    came = lan.expect(lambda f: TCP in f and f[IP].dst == inside[0])
+    assert (came[IP].src, came[TCP].sport, came[TCP].dport) == (wan.ip, 443, inside[1])
+    lan.send(lan.to(wan.ip) / TCP(sport=inside[1], dport=443, flags="A") / Raw(b"x"))
+    went = wan.expect(lambda f: TCP in f and f[IP].dst == wan.ip)
+    assert (went[IP].src, went[TCP].sport, went[TCP].dport) == (OURS, 12345, 443)
+
+
+@pytest.mark.parametrize("flow", [
+    Flow(("198.18.7.1", 1), NONE, NONE, nat=(OURS, 12345)),
+    Flow(("198.18.0.1", 1), NONE, NONE, nat=("198.18.1.112", 12345)),
+    Flow(("198.18.0.1", 1), NONE, NONE, nat=(OURS, 9999)),
+    Flow(("198.18.0.1", 1), NONE, NONE, nat=NONE),
+    Flow(("198.18.0.1", 1), ("0.0.0.0", 7), NONE, nat=(OURS, 12345)),
+    Flow(("198.18.0.1", 1), NONE, NONE, nat=(OURS, 12345), proto=47)], ids=repr)
+def test_what_is_no_mapping_here(router, peer, flow):
+    taken, before = counted(router, "flows_taken"), counted(router, "flows_unknown")
+    for slot in range(64):
+        peer.tell(flow, slot)
+    router.wait_until(
+        lambda: counted(router, "flows_unknown") == before + 64, 5, "all are refused")
+    assert counted(router, "flows_taken") == taken
 
 
 def test_what_is_shown(router, peer):

@@ -205,6 +205,8 @@ static const struct option masquerade[] = {
 	{"ports", PORTS, AT(struct lb_masquerade_conf, port), "10000-32767", LB_PORT_LEAST,
 		UINT16_MAX,
 		.help = "Each is one inside end's at a time, of TCP, of UDP and of ICMP ids."},
+	{"max_mappings", NUMBER, AT(struct lb_masquerade_conf, max_mappings), "4096", 0, 1000000,
+		.help = "Of one inside host, each worker its part of them; 0: no limit."},
 };
 static const struct section masquerade_section = {
 	SECTION(masquerade), .size = sizeof(struct lb_masquerade_conf), .placed = true};

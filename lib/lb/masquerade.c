@@ -12,6 +12,7 @@
  * outside. Fragments are reassembled before they are asked for ports.
  */
 #include "inner.h"
+#include "inside.h"
 #include "lb/nat.h"
 #include "net/steer.h"
 #include "ports.h"
@@ -134,10 +135,15 @@ static uint16_t take_port(
 static struct flow *map(struct worker *w, const struct lb_nat *n, const struct flow_key *key,
 	uint32_t hash, uint8_t proto, enum drop_reason *why)
 {
-	uint32_t nat = (uint32_t)(n - w->net->lb->nat);
-	struct flow gone, *f = flow_add(w->lb->flows, hash, key, w->lb->seconds, &gone);
+	uint32_t nat = (uint32_t)(n - w->net->lb->nat), each = n->each;
+	struct lb_inside *inside = w->lb->inside[nat];
+	struct flow gone, *f;
 	uint16_t port;
 
+	*why = DROP_LB_HOST_LIMIT;
+	if (each != 0 && lb_inside_count(inside, key->addr) >= each)
+		return NULL;
+	f = flow_add(w->lb->flows, hash, key, w->lb->seconds, &gone);
 	lb_flow_gone(w, &gone);
 	*why = DROP_LB_TABLE_FULL;
 	if (f == NULL)
@@ -152,6 +158,7 @@ static struct flow *map(struct worker *w, const struct lb_nat *n, const struct f
 	f->nat_addr = (uint16_t)nat;
 	f->nat_port = to_be16(port);
 	f->marks = LB_SOURCE;
+	lb_inside_took(inside, key->addr);
 	w->lb->backend[f->backend].flows++;
 	w->lb->backend[f->backend].opened++;
 	w->lb->service[f->service].flows++;

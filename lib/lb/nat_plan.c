@@ -7,6 +7,7 @@
  */
 #include "base/log.h"
 #include "control.h"
+#include "inside.h"
 #include "ports.h"
 
 #include <errno.h>
@@ -22,18 +23,25 @@ static bool is_same(const struct lb_nat_use *a, const struct lb_nat_use *b)
 
 /* --- what an index has --- */
 
+static void give(struct net *net, void (*end)(void *), void *what, bool seen)
+{
+	if (seen && what != NULL)
+		epoch_defer(net->epoch, end, what);
+	else
+		end(what);
+}
+
 static void free_ports(struct net *net, uint32_t nat, bool seen)
 {
 	for (uint16_t i = 0; i < net->n_workers; i++) {
-		for (uint32_t k = 0; k < LB_NAT_PROTOS; k++) {
-			struct lb_ports **at = &net->worker[i]->lb->ports[nat][k];
+		struct lb_worker *b = net->worker[i]->lb;
 
-			if (seen && *at != NULL)
-				epoch_defer(net->epoch, lb_ports_free, *at);
-			else
-				lb_ports_free(*at);
-			*at = NULL;
+		for (uint32_t k = 0; k < LB_NAT_PROTOS; k++) {
+			give(net, lb_ports_free, b->ports[nat][k], seen);
+			b->ports[nat][k] = NULL;
 		}
+		give(net, lb_inside_free, b->inside[nat], seen);
+		b->inside[nat] = NULL;
 	}
 }
 
@@ -56,6 +64,7 @@ static void give_index(struct net *net, uint32_t nat, bool seen)
 static int make_ports(struct net *net, uint32_t nat, const struct lb_nat_use *u)
 {
 	uint32_t n = u->masquerade ? LB_NAT_PROTOS : LB_NAT_ICMP;
+	uint32_t ports = (uint32_t)u->last_port - u->port + 1;
 
 	for (uint16_t i = 0; i < net->n_workers; i++) {
 		struct worker *w = net->worker[i];
@@ -64,6 +73,9 @@ static int make_ports(struct net *net, uint32_t nat, const struct lb_nat_use *u)
 			if ((w->lb->ports[nat][k] = lb_ports_new(u->port, u->last_port, w->node)) ==
 				NULL)
 				return -ENOMEM;
+		if (u->masquerade &&
+			(w->lb->inside[nat] = lb_inside_new(n * ports, w->node)) == NULL)
+			return -ENOMEM;
 	}
 	return 0;
 }
@@ -204,6 +216,8 @@ static void set_masquerade(struct net *net, const struct lb_masquerade_conf *c, 
 	n->prefix = to_be32(c->prefix);
 	n->mask = to_be32(ip4_mask(c->depth));
 	n->out = iface_named(net, c->out);
+	__atomic_store_n(&n->each, (c->max_mappings + net->n_workers - 1) / net->n_workers,
+		__ATOMIC_RELAXED);
 	for (uint32_t k = 0; k < LB_NAT_PROTOS; k++) {
 		struct lb_vservice *v = &net->lb->vservice[u->service[k]];
 		struct lb_backend *b = &net->lb->backend[u->backend[k]];
@@ -289,8 +303,13 @@ void lb_nat_free(struct net *net, uint64_t set)
 
 void lb_nat_detach(struct net *net)
 {
-	for (uint32_t i = 0; i < LB_POOL_MAX; i++)
-		for (uint16_t j = 0; j < net->n_workers; j++)
-			for (uint32_t k = 0; net->worker[j]->lb != NULL && k < LB_NAT_PROTOS; k++)
-				lb_ports_free(net->worker[j]->lb->ports[i][k]);
+	for (uint16_t j = 0; j < net->n_workers; j++) {
+		struct lb_worker *b = net->worker[j]->lb;
+
+		for (uint32_t i = 0; b != NULL && i < LB_POOL_MAX; i++) {
+			for (uint32_t k = 0; k < LB_NAT_PROTOS; k++)
+				lb_ports_free(b->ports[i][k]);
+			lb_inside_free(b->inside[i]);
+		}
+	}
 }

@@ -9,6 +9,7 @@
  */
 #include "bucket.h"
 #include "inner.h"
+#include "inside.h"
 #include "net/steer.h"
 #include "ports.h"
 #include "send.h"
@@ -68,6 +69,8 @@ void lb_pool_give(struct worker *w, const struct flow *gone)
 	uint32_t proto = lb_nat_proto(w->net->lb->vservice[gone->service].proto);
 
 	lb_ports_give(w->lb->ports[gone->nat_addr][proto], from_be16(gone->nat_port));
+	if (w->lb->inside[gone->nat_addr] != NULL)
+		lb_inside_gave(w->lb->inside[gone->nat_addr], gone->addr);
 }
 
 struct flow *lb_pool_flow(struct worker *w, uint16_t nat, uint32_t proto, be16 port)

@@ -8,6 +8,7 @@
  * nobody here has seen it since.
  */
 #include "bucket.h"
+#include "inside.h"
 #include "ports.h"
 #include "sync_inner.h"
 
@@ -146,6 +147,8 @@ static bool take_source(struct worker *w, struct flow *f, const struct sync_reco
 		f->nat_addr = (uint16_t)nat;
 		f->nat_port = r->nat_port;
 		f->marks |= LB_SOURCE;
+		if (w->lb->inside[nat] != NULL) /* counted, but not refused: it is there */
+			lb_inside_took(w->lb->inside[nat], f->addr);
 		return true;
 	}
 	return false;

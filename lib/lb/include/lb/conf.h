@@ -153,7 +153,8 @@ struct lb_masquerade_conf {
 	uint32_t addr;	   /* 0: the interface's own */
 	uint16_t port;	   /* first and last of the ports and ICMP ids */
 	uint16_t last_port;
-	bool takeover; /* of addr, as a service's */
+	bool takeover;	       /* of addr, as a service's */
+	uint32_t max_mappings; /* of an inside host, each worker its part; 0: no limit */
 };
 
 /* Flows told to another instance, and taken from it. */

@@ -34,6 +34,7 @@ struct lb_gate {
 };
 
 struct lb_ports;
+struct lb_inside;
 struct sync_end;
 
 struct lb_worker {
@@ -55,7 +56,8 @@ struct lb_worker {
 	struct lb_view *view;	 /* worker: w before w->view_seq, control: r after */
 	/* by index of an address: its ports; control sets the pointers while nobody is led there */
 	struct lb_ports *ports[LB_POOL_MAX][LB_NAT_PROTOS];
-	uint32_t nat_turn;     /* whose turn it is of a pool's addresses */
+	struct lb_inside *inside[LB_POOL_MAX]; /* the same of a masquerade; NULL: it is none */
+	uint32_t nat_turn;		       /* whose turn it is of a pool's addresses */
 	struct sync_end *sync; /* of flows told to another instance, and taken from it */
 };
 

@@ -148,6 +148,7 @@ struct lb_nat {
 	/* of a masquerade */
 	uint16_t out;	   /* interface; control: w, workers: r; IFACE_LOOPBACK: it is not there */
 	be32 prefix, mask; /* who is inside */
+	uint32_t each;	   /* mappings of an inside host on a worker; 0: no limit */
 	uint16_t service[LB_NAT_PROTOS]; /* slots */
 	uint16_t backend[LB_NAT_PROTOS]; /* slots: all that is outside */
 };

@@ -61,6 +61,7 @@
 	X(LB_NO_SOURCE, "no address of ours to send a tunnel's packet from (tunnel_source)") \
 	X(LB_TOO_LONG, "with its tunnel's header longer than an IPv4 packet can be") \
 	X(LB_NO_PORT, "no port is free at the addresses of the pool or masquerade") \
+	X(LB_HOST_LIMIT, "the inside host has as many mappings as one may (max_mappings)") \
 	X(LB_NO_FLOW, "of no flow that is balanced or has a port of ours, and it begins none") \
 	X(LB_NOT_MAPPED, "a protocol or message that cannot be masqueraded") \
 	X(SYNC_PEER, "flows told by another than balancers.sync.peer") \

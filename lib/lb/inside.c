@@ -4,6 +4,7 @@
 
 #include "base/hash.h"
 #include "base/numa.h"
+#include "lb/vservice.h"
 
 #include <rte_common.h>
 #include <rte_random.h>
@@ -16,21 +17,28 @@ struct host {
 struct lb_inside {
 	uint64_t secret[2]; /* who is inside shall not choose where he stands */
 	uint32_t mask;	    /* places, a power of two, less one */
+	uint16_t first;	    /* port */
+	uint32_t ports;
+	be32 *with; /* by port, behind the hosts */
 	struct host host[];
 };
 
-static size_t bytes_of(uint32_t places)
+static size_t bytes_of(uint32_t places, uint32_t ports)
 {
-	return sizeof(struct lb_inside) + places * sizeof(struct host);
+	return sizeof(struct lb_inside) + places * sizeof(struct host) + ports * sizeof(be32);
 }
 
-struct lb_inside *lb_inside_new(uint32_t mappings, int node)
+struct lb_inside *lb_inside_new(uint16_t first, uint16_t last, int node)
 {
+	uint32_t ports = (uint32_t)last - first + 1, mappings = ports * LB_NAT_PROTOS;
 	uint32_t places = rte_align32pow2(mappings + mappings / 4 + 1);
-	struct lb_inside *t = numa_reserve(bytes_of(places), node);
+	struct lb_inside *t = numa_reserve(bytes_of(places, ports), node);
 
 	if (t == NULL)
 		return NULL;
+	t->first = first;
+	t->ports = ports;
+	t->with = (be32 *)&t->host[places];
 	t->secret[0] = rte_rand();
 	t->secret[1] = rte_rand();
 	t->mask = places - 1;
@@ -42,7 +50,7 @@ void lb_inside_free(void *inside)
 	struct lb_inside *t = inside;
 
 	if (t != NULL)
-		numa_drop(t, bytes_of(t->mask + 1));
+		numa_drop(t, bytes_of(t->mask + 1, t->ports));
 }
 
 static uint32_t home_of(const struct lb_inside *t, be32 addr)
@@ -93,4 +101,9 @@ void lb_inside_gave(struct lb_inside *t, be32 host)
 
 	if (--t->host[i].n == 0)
 		close_gap(t, i);
+}
+
+be32 *lb_inside_with(struct lb_inside *t, uint16_t port)
+{
+	return &t->with[port - t->first];
 }

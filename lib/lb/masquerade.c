@@ -159,6 +159,8 @@ static struct flow *map(struct worker *w, const struct lb_nat *n, const struct f
 	f->nat_port = to_be16(port);
 	f->marks = LB_SOURCE;
 	lb_inside_took(inside, key->addr);
+	if (proto == LB_NAT_TCP)
+		*lb_inside_with(inside, port) = 0;
 	w->lb->backend[f->backend].flows++;
 	w->lb->backend[f->backend].opened++;
 	w->lb->service[f->service].flows++;
@@ -167,20 +169,56 @@ static struct flow *map(struct worker *w, const struct lb_nat *n, const struct f
 }
 
 /*
- * A mapping serves many connections, and their SYNs and FINs end only what nobody uses: data after
- * the end are another connection's.
+ * A mapping serves many connections, with whomever, and says of one how it is: of the last that its
+ * inside end began, or accepted while it had none. Whose SYNs, FINs and resets are of others, a
+ * stranger's perhaps, says nothing (RFC 7857 2.2: what a reset belongs to has to be verified; by
+ * the address, for sequence numbers are not followed).
  */
+static bool is_of_others(
+	struct worker *w, const struct flow *f, uint8_t flags, be32 other, bool from_inside)
+{
+	be32 *with = lb_inside_with(w->lb->inside[f->nat_addr], from_be16(f->nat_port));
+	bool begins = from_inside && (flags & TCP_SYN) != 0 &&
+		      ((flags & TCP_ACK) == 0 || f->state != FLOW_ESTABLISHED);
+
+	if (begins)
+		*with = other;
+	return *with != other;
+}
+
+/* Data after the end are another connection's; it is the one that counts from now on. */
+static void go_on(struct worker *w, struct flow *f, be32 other)
+{
+	*lb_inside_with(w->lb->inside[f->nat_addr], from_be16(f->nat_port)) = other;
+	lb_track_again(w, f);
+}
+
+static void track_state(struct worker *w, struct flow *f, struct rte_mbuf *m, const struct sign *s,
+	bool from_inside)
+{
+	const struct lb_vservice *v = &w->net->lb->vservice[f->service];
+	const struct ip4_hdr *ip = pkt_ip4(m);
+	be32 other = from_inside ? ip->dst : ip->src;
+	bool odd = (s->flags & (TCP_SYN | TCP_FIN | TCP_RST)) != 0;
+
+	if (unlikely(odd && is_of_others(w, f, s->flags, other, from_inside))) {
+		if (from_inside) /* it is used (RFC 4787 REQ-6) */
+			flow_touch(f, w->lb->seconds, v->idle[f->state]);
+		return;
+	}
+	if (unlikely(f->state == FLOW_CLOSED && !odd && s->proto == LB_NAT_TCP &&
+		     ip4_hdr_payload_len(ip) > tcp_hdr_len(pkt_l4(m))))
+		go_on(w, f, other);
+	lb_track(w, f, v, s->flags, from_inside);
+}
+
 static void track(struct worker *w, struct flow *f, struct rte_mbuf *m, const struct sign *s,
 	bool from_inside)
 {
-	const struct ip4_hdr *ip = pkt_ip4(m);
 	struct lb_count *c = &w->lb->backend[f->backend];
 	uint64_t bytes = rte_pktmbuf_pkt_len(m) - ETH_HDR_LEN;
 
-	if (f->state == FLOW_CLOSED && (s->flags & (TCP_SYN | TCP_FIN | TCP_RST)) == 0 &&
-		ip4_hdr_payload_len(ip) > tcp_hdr_len(pkt_l4(m)))
-		lb_track_again(w, f);
-	lb_track(w, f, &w->net->lb->vservice[f->service], s->flags, from_inside);
+	track_state(w, f, m, s, from_inside);
 	c->packets_in += from_inside;
 	c->bytes_in += from_inside ? bytes : 0;
 	c->packets_out += !from_inside;

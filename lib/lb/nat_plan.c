@@ -64,7 +64,6 @@ static void give_index(struct net *net, uint32_t nat, bool seen)
 static int make_ports(struct net *net, uint32_t nat, const struct lb_nat_use *u)
 {
 	uint32_t n = u->masquerade ? LB_NAT_PROTOS : LB_NAT_ICMP;
-	uint32_t ports = (uint32_t)u->last_port - u->port + 1;
 
 	for (uint16_t i = 0; i < net->n_workers; i++) {
 		struct worker *w = net->worker[i];
@@ -73,8 +72,8 @@ static int make_ports(struct net *net, uint32_t nat, const struct lb_nat_use *u)
 			if ((w->lb->ports[nat][k] = lb_ports_new(u->port, u->last_port, w->node)) ==
 				NULL)
 				return -ENOMEM;
-		if (u->masquerade &&
-			(w->lb->inside[nat] = lb_inside_new(n * ports, w->node)) == NULL)
+		if (u->masquerade && (w->lb->inside[nat] = lb_inside_new(
+					      u->port, u->last_port, w->node)) == NULL)
 			return -ENOMEM;
 	}
 	return 0;

@@ -7,6 +7,7 @@
  * by that time, untold, costs nothing. Beside that a walk goes over all places once in ROUND_MS,
  * or at once when somebody begins to listen. Both take tokens; half of a burst is left to changes.
  */
+#include "inside.h"
 #include "sync_inner.h"
 
 #include <errno.h>
@@ -104,14 +105,19 @@ static bool is_to_tell(const struct lb *lb, const struct flow *f)
 	       can_go_on(lb, f);
 }
 
-/* Whom a flow is with; a mapping is with anybody. */
-static void write_service(const struct lb *lb, const struct flow *f, struct sync_record *r)
+/* Whom a flow is with; a mapping is with anybody, but its state is of the last connection. */
+static void write_service(const struct worker *w, const struct flow *f, struct sync_record *r)
 {
+	const struct lb *lb = w->net->lb;
 	const struct lb_vservice *v = &lb->vservice[f->service];
 	const struct lb_backend *b = &lb->backend[f->backend];
 
-	if (is_mapping(lb, f))
+	if (is_mapping(lb, f)) {
+		if (v->proto == IP4_PROTO_TCP)
+			r->backend =
+				*lb_inside_with(w->lb->inside[f->nat_addr], from_be16(f->nat_port));
 		return;
+	}
 	r->service = v->addr;
 	r->backend = b->addr;
 	r->service_port = f->service_port;
@@ -136,7 +142,7 @@ static bool record_of(struct worker *w, struct flow *f, uint32_t slot, struct sy
 		.state = (uint8_t)state_of(f),
 		.marks = (uint8_t)(((f->marks & LB_CLIENT_FIN) != 0 ? SYNC_CLIENT_FIN : 0) |
 				   ((f->marks & LB_BACKEND_FIN) != 0 ? SYNC_BACKEND_FIN : 0))};
-	write_service(lb, f, r);
+	write_service(w, f, r);
 	if (flow_has_source(f)) {
 		r->nat = lb->nat[f->nat_addr].addr;
 		r->nat_port = f->nat_port;

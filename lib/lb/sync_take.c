@@ -124,6 +124,14 @@ static bool take_port(struct worker *w, uint32_t nat, uint32_t proto, uint16_t p
 	return lb_ports_take_this(ports, port, ref);
 }
 
+/* Of a mapping, what is known beside it. It is counted, but not refused: it is there. */
+static void take_inside(struct lb_inside *inside, const struct sync_record *r)
+{
+	lb_inside_took(inside, r->client);
+	if (r->proto == IP4_PROTO_TCP)
+		*lb_inside_with(inside, from_be16(r->nat_port)) = r->backend;
+}
+
 /*
  * The address and port of ours that the flow has towards its backend, as it has them there. False:
  * the address is not in the pool here, or another flow has the port, or answers to it would not
@@ -147,8 +155,8 @@ static bool take_source(struct worker *w, struct flow *f, const struct sync_reco
 		f->nat_addr = (uint16_t)nat;
 		f->nat_port = r->nat_port;
 		f->marks |= LB_SOURCE;
-		if (w->lb->inside[nat] != NULL) /* counted, but not refused: it is there */
-			lb_inside_took(w->lb->inside[nat], f->addr);
+		if (w->lb->inside[nat] != NULL)
+			take_inside(w->lb->inside[nat], r);
 		return true;
 	}
 	return false;

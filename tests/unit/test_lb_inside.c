@@ -11,7 +11,7 @@ enum { WORKERS = 4, FIRST = 10000, PORTS = 4096, HOSTS = 300 };
 static void test_it_counts_as_a_list_does(void **state)
 {
 	static uint32_t n[HOSTS];
-	struct lb_inside *t = lb_inside_new(HOSTS, -1); /* as full as it can get */
+	struct lb_inside *t = lb_inside_new(FIRST, FIRST + 99, -1); /* as full as it can get */
 	uint32_t chance = 1, all = 0;
 
 	(void)state;
@@ -159,6 +159,141 @@ static void test_who_is_refused_displaces_nobody(void **state)
 	table = 4000;
 }
 
+/* --- whose flags say when a mapping ends --- */
+
+#define OWN	 WAN_ADDR
+#define STRANGER FAKE_ADDR(198, 19, 9, 9)
+
+enum who { NOBODY, REMOTE, SOMEBODY };
+
+struct step {
+	enum who who; /* outside */
+	uint8_t in;   /* flags from there, or */
+	uint8_t out;  /* to there */
+	uint32_t len; /* of data */
+};
+
+/* One host's port, towards or from the two; all are carried, whatever they say. */
+static void run_steps(const struct step *steps, uint32_t n)
+{
+	static uint16_t port; /* that it was last seen with */
+
+	for (uint32_t i = 0; i < n && steps[i].who != NOBODY; i++) {
+		const struct step *s = &steps[i];
+		uint32_t far = s->who == REMOTE ? WAN_HOST : STRANGER;
+		struct lb_bed_packet out = {LAN_HOST, far, 1000, 80, s->out, .len = s->len};
+		struct lb_bed_packet in = {far, OWN, 80, port, s->in, .len = s->len};
+		struct nat_result r = s->out != 0 ? nat_bed_send(net, 0, LAN, &out)
+						  : nat_bed_send(net, 0, WAN, &in);
+
+		if (r.end != OUT)
+			fail_msg("step %u: %d, %u", i, r.end, r.value);
+		if (s->out != 0)
+			port = nat_bed_sport(&r);
+	}
+}
+
+#define OPEN(who)                                                                                  \
+	{who, .out = TCP_SYN}, {who, .in = TCP_SYN | TCP_ACK},                                     \
+	{                                                                                          \
+		who, .out = TCP_ACK                                                                \
+	}
+#define CLOSE(who)                                                                                 \
+	{who, .out = TCP_FIN | TCP_ACK}, {who, .in = TCP_FIN | TCP_ACK},                           \
+	{                                                                                          \
+		who, .out = TCP_ACK                                                                \
+	}
+
+/* RFC 5382 REQ-5: what is established lives for hours, whatever others say of it. */
+static void test_whose_end_it_is(void **state)
+{
+	enum { BRIEF = 55, MINUTES = 285, HOURS = 7490 };
+	static const struct {
+		const char *name;
+		struct step step[16];
+		uint32_t over; /* seconds: it lives till shortly before */
+	} cases[] = {
+		{"open", {OPEN(REMOTE)}, HOURS},
+		{"reset from outside", {OPEN(REMOTE), {REMOTE, .in = TCP_RST}}, BRIEF},
+		{"reset from inside", {OPEN(REMOTE), {REMOTE, .out = TCP_RST}}, BRIEF},
+		{"refused", {{REMOTE, .out = TCP_SYN}, {REMOTE, .in = TCP_RST | TCP_ACK}}, BRIEF},
+		{"closed", {OPEN(REMOTE), CLOSE(REMOTE)}, BRIEF},
+		{"a stranger's reset", {OPEN(REMOTE), {SOMEBODY, .in = TCP_RST}}, HOURS},
+		{"a stranger's reset of a SYN",
+			{{REMOTE, .out = TCP_SYN}, {SOMEBODY, .in = TCP_RST | TCP_ACK}}, MINUTES},
+		{"a stranger's FIN", {OPEN(REMOTE), {SOMEBODY, .in = TCP_FIN | TCP_ACK}}, HOURS},
+		{"a stranger who is refused",
+			{OPEN(REMOTE), {SOMEBODY, .in = TCP_SYN},
+				{SOMEBODY, .out = TCP_RST | TCP_ACK}},
+			HOURS},
+		{"a stranger who is let in, and leaves",
+			{OPEN(REMOTE), {SOMEBODY, .in = TCP_SYN},
+				{SOMEBODY, .out = TCP_SYN | TCP_ACK}, {SOMEBODY, .in = TCP_ACK},
+				{SOMEBODY, .in = TCP_FIN | TCP_ACK},
+				{SOMEBODY, .out = TCP_FIN | TCP_ACK}, {SOMEBODY, .in = TCP_ACK}},
+			HOURS},
+		{"a stranger who is let in by who has nobody",
+			{OPEN(REMOTE), CLOSE(REMOTE), {SOMEBODY, .in = TCP_SYN},
+				{SOMEBODY, .out = TCP_SYN | TCP_ACK}, {SOMEBODY, .in = TCP_ACK},
+				{SOMEBODY, .out = TCP_ACK}},
+			HOURS},
+		{"he leaves",
+			{OPEN(REMOTE), CLOSE(REMOTE), {SOMEBODY, .in = TCP_SYN},
+				{SOMEBODY, .out = TCP_SYN | TCP_ACK}, {SOMEBODY, .in = TCP_ACK},
+				{SOMEBODY, .out = TCP_ACK}, {SOMEBODY, .in = TCP_RST}},
+			BRIEF},
+		{"two, and the first ends", {OPEN(REMOTE), OPEN(SOMEBODY), CLOSE(REMOTE)}, HOURS},
+		{"two, and the second ends", {OPEN(REMOTE), OPEN(SOMEBODY), CLOSE(SOMEBODY)},
+			BRIEF},
+		{"but the first has something to say",
+			{OPEN(REMOTE), OPEN(SOMEBODY), CLOSE(SOMEBODY),
+				{REMOTE, .in = TCP_ACK, .len = 9}},
+			HOURS},
+		{"and ends",
+			{OPEN(REMOTE), OPEN(SOMEBODY), CLOSE(SOMEBODY),
+				{REMOTE, .in = TCP_ACK, .len = 9}, CLOSE(REMOTE)},
+			BRIEF},
+	};
+
+	(void)state;
+	for (size_t i = 0; i < RTE_DIM(cases); i++) {
+		uint32_t before = cases[i].over == BRIEF ? 9 : cases[i].over - 60;
+
+		begin(1, 0);
+		run_steps(cases[i].step, RTE_DIM(cases[i].step));
+		lb_bed_wait(net, before * 1000);
+		if (nat_bed_ports(net, LB_NAT_TCP) != 1)
+			fail_msg("%s: gone", cases[i].name);
+		lb_bed_wait(net, (cases[i].over - before) * 1000);
+		if (nat_bed_ports(net, LB_NAT_TCP) != 0 || nat_bed_flows(net) != 0)
+			fail_msg("%s: still there", cases[i].name);
+		lb_bed_end(net->worker[0]);
+	}
+}
+
+/* Nor does a reset that nobody asked for keep a mapping; what is said inside does. */
+static void test_strangers_refresh_nothing(void **state)
+{
+	static const struct step open[] = {OPEN(REMOTE)};
+	static const struct {
+		struct step step;
+		bool keeps;
+	} cases[] = {{{SOMEBODY, .in = TCP_RST}, false}, {{SOMEBODY, .in = TCP_SYN}, false},
+		{{SOMEBODY, .in = TCP_FIN | TCP_ACK}, false}, {{SOMEBODY, .out = TCP_RST}, true},
+		{{REMOTE, .in = TCP_ACK}, true}};
+
+	(void)state;
+	for (size_t i = 0; i < RTE_DIM(cases); i++) {
+		begin(1, 0);
+		run_steps(open, RTE_DIM(open));
+		lb_bed_wait(net, 7000 * 1000);
+		run_steps(&cases[i].step, 1);
+		lb_bed_wait(net, 1000 * 1000);
+		assert_int_equal(nat_bed_ports(net, LB_NAT_TCP), cases[i].keeps);
+		lb_bed_end(net->worker[0]);
+	}
+}
+
 static int set_up(void **state)
 {
 	(void)state;
@@ -173,6 +308,8 @@ int main(void)
 		cmocka_unit_test(test_on_several_workers),
 		cmocka_unit_test(test_it_changes_live),
 		cmocka_unit_test(test_who_is_refused_displaces_nobody),
+		cmocka_unit_test(test_whose_end_it_is),
+		cmocka_unit_test(test_strangers_refresh_nothing),
 	};
 
 	return cmocka_run_group_tests(tests, set_up, NULL);

@@ -284,6 +284,12 @@ static void map_some(struct side *s, uint32_t n, uint16_t *port)
 	}
 }
 
+static bool all(uint32_t n)
+{
+	(void)n;
+	return true;
+}
+
 static void mappings_go_on(uint16_t workers_a, uint16_t workers_b)
 {
 	uint16_t port[FLOWS];
@@ -385,6 +391,29 @@ static void test_mappings_end_there(void **state)
 	end();
 }
 
+/* Whom the connection is with is told, too: his reset is believed there, and no other's. */
+static void test_whose_reset_it_is(void **state)
+{
+	static const uint32_t from[] = {FAR_HOST, WAN_HOST};
+
+	(void)state;
+	for (int i = 0; i < 2; i++) {
+		struct lb_bed_packet p = {from[i], OURS, 80, 0, TCP_RST};
+		uint16_t port;
+
+		begin(1, 2);
+		meet();
+		map_some(&a, 1, &port);
+		pass(100);
+		wire.loses = all;
+		p.dport = port;
+		assert_int_equal(sent(&b, 0, WAN, p).end, OUT);
+		pass(60000);
+		assert_int_equal(flows_of(&b), i);
+		end();
+	}
+}
+
 /*
  * What ended untold has its place there still, and its port: what the other side says of the port
  * is right, while nothing came here.
@@ -446,6 +475,7 @@ int main(void)
 		cmocka_unit_test(test_what_is_no_mapping_there),
 		cmocka_unit_test(test_own_addresses_are_not_told),
 		cmocka_unit_test(test_mappings_end_there),
+		cmocka_unit_test(test_whose_reset_it_is),
 		cmocka_unit_test(test_a_port_of_the_past),
 	};
 

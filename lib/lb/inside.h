@@ -28,7 +28,12 @@ uint32_t lb_inside_count(const struct lb_inside *t, be32 host);
 void lb_inside_took(struct lb_inside *t, be32 host);
 void lb_inside_gave(struct lb_inside *t, be32 host);
 
-/* The address that the last connection of a port (host order) of TCP's is with; 0: none yet. */
+#define LB_SEVERAL UINT32_MAX /* no host's address */
+
+/*
+ * The address that the last connection of a port (host order) of TCP's is with; 0: none yet,
+ * LB_SEVERAL: there were several at once.
+ */
 be32 *lb_inside_with(struct lb_inside *t, uint16_t port);
 
 #endif

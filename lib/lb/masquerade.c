@@ -169,20 +169,25 @@ static struct flow *map(struct worker *w, const struct lb_nat *n, const struct f
 }
 
 /*
- * A mapping serves many connections, with whomever, and says of one how it is: of the last that its
- * inside end began, or accepted while it had none. Whose SYNs, FINs and resets are of others, a
- * stranger's perhaps, says nothing (RFC 7857 2.2: what a reset belongs to has to be verified; by
- * the address, for sequence numbers are not followed).
+ * A mapping serves many connections, and its state is the last one's that its inside end began or
+ * accepted. While that one lives and another begins, it is nobody's, and no end is the mapping's:
+ * hosts use a port for several destinations at once, and a short connection must not end an idle
+ * one. SYNs, FINs and resets of others, a stranger's perhaps, say nothing (RFC 7857 2.2: what a
+ * reset belongs to has to be verified; by the address, for sequence numbers are not followed).
  */
 static bool is_of_others(
-	struct worker *w, const struct flow *f, uint8_t flags, be32 other, bool from_inside)
+	struct worker *w, struct flow *f, uint8_t flags, be32 other, bool from_inside)
 {
 	be32 *with = lb_inside_with(w->lb->inside[f->nat_addr], from_be16(f->nat_port));
-	bool begins = from_inside && (flags & TCP_SYN) != 0 &&
-		      ((flags & TCP_ACK) == 0 || f->state != FLOW_ESTABLISHED);
 
-	if (begins)
-		*with = other;
+	if (from_inside && (flags & TCP_SYN) != 0) {
+		if (f->state < FLOW_CLOSING || *with == 0) {
+			*with = other;
+		} else if (*with != other) {
+			*with = LB_SEVERAL;
+			lb_track_again(w, f);
+		}
+	}
 	return *with != other;
 }
 

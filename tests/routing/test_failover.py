@@ -5,11 +5,13 @@ established goes on when the one that has the address dies.
     client 198.18.0.1 --+-- lan 198.18.0.253 [millrace, priority 150] wan 198.18.1.253 --+-- nginx
                         '-- lan 198.18.0.252 [millrace, priority 100] wan 198.18.1.252 --'
 
-keepalived moves the service's address and the backends' gateway, 198.18.1.250, together.
+keepalived moves the service's address, which is the client's gateway, too, the backends' gateway
+198.18.1.250, and the addresses of the pool and the masquerade together.
 """
 import contextlib
 import hashlib
 import http.client
+import itertools
 import re
 import threading
 
@@ -20,10 +22,11 @@ from support.frr import Keepalived, await_true
 from support.routing_lab import Site, join
 from support.webservers import Nginx
 
-SERVICE, GATEWAY, POOL = "198.18.0.100", "198.18.1.250", "198.18.1.110"
+SERVICE, GATEWAY, POOL, OURS = "198.18.0.100", "198.18.1.250", "198.18.1.110", "198.18.1.111"
 CLIENT = "198.18.0.1"
 BACKENDS = [f"198.18.1.{host}" for host in (1, 2, 3)]
-MODES = {"nat": {"mode": "nat"}, "full-nat": {"mode": "full-nat", "pool": "inner"}}
+MODES = {"nat": {"mode": "nat"}, "full-nat": {"mode": "full-nat", "pool": "inner"},
+         "masquerade": {"mode": "nat"}}
 DOWNLOADS, TALKS = (64, 400) if lab.SOAK else (8, 40)
 BYTES, RATE = (16 << 20, 512 << 10) if lab.SOAK else (3 << 20, 384 << 10)
 
@@ -42,13 +45,15 @@ class Instance(Site):
                     **MODES[mode],
                     "backends": [{"address": backend, "port": 80} for backend in BACKENDS]}},
                 "pools": {"inner": {"addresses": [POOL], "takeover": True}},
+                "masquerades": {"home": {"inside": "198.18.0.0/24", "out": "wan", "address": OURS,
+                                         "takeover": True}} if mode == "masquerade" else {},
                 "sync": {"address": f"198.18.1.{own}", "peer": f"198.18.1.{other}",
                          "key": "between these two"}}})
         self.mac = self.router.lan.router_mac
 
     def compete(self, priority):
         self.keepalived = Keepalived(self.namespace, "k-lan", f"{SERVICE}/24", priority,
-                                     {f"{GATEWAY}/24": "k-wan", f"{POOL}/24": "k-wan"})
+                                     {f"{address}/24": "k-wan" for address in (GATEWAY, POOL, OURS)})
 
     def die(self):
         self.router.abandon()
@@ -68,12 +73,14 @@ class World:
 
     def __init__(self, workers, mode):
         self.instances, self.nginx = [], None
+        self.hosts = itertools.cycle(BACKENDS if mode == "masquerade" else [SERVICE])
         try:
             for number in 1, 2:
                 self.instances.append(Instance(number, workers[number - 1], mode))
             self.client = join(*(i.router.lan for i in self.instances), addresses=[CLIENT])
             self.servers = join(*(i.router.wan for i in self.instances), addresses=BACKENDS)
             lab.sh("ip", "-n", self.servers.name, "route", "add", "default", "via", GATEWAY)
+            lab.sh("ip", "-n", self.client.name, "route", "add", "198.18.1.0/24", "via", SERVICE)
             self.nginx = Nginx(self.servers, BACKENDS, BYTES, RATE)
             for instance, priority in zip(self.instances, (150, 100)):
                 instance.compete(priority)
@@ -97,9 +104,10 @@ class World:
             self.nginx.stop()
 
 
-CASES = [("nat", 1, 2), ("full-nat", 1, 1)]
+CASES = [("nat", 1, 2), ("full-nat", 1, 2), ("masquerade", 2, 1)]
 if lab.SOAK:
-    CASES += [("nat", 2, 1), ("nat", 2, 2), ("full-nat", 2, 2)]
+    CASES += [("nat", 2, 1), ("nat", 2, 2), ("full-nat", 2, 1), ("full-nat", 2, 2),
+              ("masquerade", 1, 1)]
 
 
 @pytest.fixture(params=CASES, ids="{0[0]}, workers {0[1]} and {0[2]}".format)
@@ -115,9 +123,9 @@ def world(request):
 class Talk:
     """A connection that is kept, and asks again and again who serves it."""
 
-    def __init__(self, namespace):
-        self.connection = http.client.HTTPConnection(SERVICE, timeout=60 * lab.SLOW)
-        with namespace.entered():
+    def __init__(self, world):
+        self.connection = http.client.HTTPConnection(next(world.hosts), timeout=60 * lab.SLOW)
+        with world.client.entered():
             self.connection.connect()
         self.server = self.ask()
 
@@ -131,16 +139,16 @@ class Talk:
 class Downloads:
     """Some at once, each of the big file, in a thread of its own."""
 
-    def __init__(self, namespace, count):
+    def __init__(self, world, count):
         self.digests, self.begun = [], 0
-        self.threads = [threading.Thread(target=self.one, args=(namespace,)) for _ in range(count)]
+        self.threads = [threading.Thread(target=self.one, args=(world,)) for _ in range(count)]
         for thread in self.threads:
             thread.start()
 
-    def one(self, namespace):
+    def one(self, world):
         with contextlib.suppress(OSError, http.client.HTTPException):
-            connection = http.client.HTTPConnection(SERVICE, timeout=60 * lab.SLOW)
-            with namespace.entered():
+            connection = http.client.HTTPConnection(next(world.hosts), timeout=60 * lab.SLOW)
+            with world.client.entered():
                 connection.connect()
             connection.request("GET", "/big")
             answer, digest = connection.getresponse(), hashlib.sha256()
@@ -159,8 +167,8 @@ class Load:
     """New connections all the time, one request on each. One that was begun and ended in the same
     phase, before the change or after it, has to succeed."""
 
-    def __init__(self, namespace, threads):
-        self.namespace, self.phase, self.failed = namespace, "before", []
+    def __init__(self, world, threads):
+        self.world, self.phase, self.failed = world, "before", []
         self.served = {"before": 0, "after": 0}
         self.threads = [threading.Thread(target=self.ask) for _ in range(threads)]
         for thread in self.threads:
@@ -169,7 +177,7 @@ class Load:
     def ask(self):
         while (phase := self.phase) != "end":
             try:
-                Talk(self.namespace).connection.close()
+                Talk(self.world).connection.close()
                 if phase in self.served:
                     self.served[phase] += 1
             except (OSError, http.client.HTTPException) as e:
@@ -192,9 +200,9 @@ class Load:
 
 def test_established_connections_go_on(world, figure):
     first, second = world.instances
-    with Load(world.client, 4) as load:
-        downloads = Downloads(world.client, DOWNLOADS)
-        talks = [Talk(world.client) for _ in range(TALKS)]
+    with Load(world, 4) as load:
+        downloads = Downloads(world, DOWNLOADS)
+        talks = [Talk(world) for _ in range(TALKS)]
         assert {talk.server for talk in talks} == set(BACKENDS)
         await_true(lambda: downloads.begun == DOWNLOADS, 30, "all downloads have begun")
         await_true(lambda: second.counted("flows_taken") >= DOWNLOADS + TALKS, 30, "they are told")

@@ -33,6 +33,21 @@ static const struct check_case balancers[] = {
 		"198.18.0.100\n"
 		"t:8:5: balancers.services.c.port: service a, on line 6, has tcp port 80-90 at "
 		"198.18.0.100\n"},
+	{"services that collide with one that reaches further than the one before",
+		BALANCERS
+		"    a: {address: 198.18.0.100, port: 1-1000, backends: [{address: 198.18.1.1}]}\n"
+		"    b: {address: 198.18.0.100, port: 10-20, backends: [{address: 198.18.1.2}]}\n"
+		"    c: {address: 198.18.0.100, port: 500, backends: [{address: 198.18.1.3}]}\n",
+		"t:7:5: balancers.services.b.port: service a, on line 6, has tcp port 1-1000 at "
+		"198.18.0.100\n"
+		"t:8:5: balancers.services.c.port: service a, on line 6, has tcp port 1-1000 at "
+		"198.18.0.100\n"},
+	{"all that there is room for",
+		"system: {limits: {balanced_services: 1, balanced_backends: 3}}\n" BALANCERS
+		"    a: {address: 198.18.0.100, port: 80, table: 3, check: {kind: tcp, interval: "
+		"1s, timeout: 1s}, backends: [{address: 198.18.1.1}, {address: 198.18.1.2}, "
+		"{address: 198.18.1.3}]}\n",
+		""},
 	{"tables, weights, and what has to be remembered",
 		BALANCERS "    a: {address: 198.18.0.100, port: 80, table: 65536, backends: "
 			  "[{address: 198.18.1.1}]}\n"
@@ -43,7 +58,7 @@ static const struct check_case balancers[] = {
 			  "198.18.1.5, weight: 0}]}\n"
 			  "    d: {address: 198.18.0.103, port: 80, backends: []}\n"
 			  "    e: {address: 198.18.0.104, port: 80, flow_table: false, "
-			  "backends: [{address: 198.18.1.6}]}\n",
+			  "passive_fails: 3, backends: [{address: 198.18.1.6}]}\n",
 		"t:6:5: balancers.services.a.table: 65536 is not prime; a prime up to 8388617 is "
 		"needed, as 65537\n"
 		"t:7:5: balancers.services.b.table: 2 places are fewer than its 3 backends; a "
@@ -52,7 +67,9 @@ static const struct check_case balancers[] = {
 		"256 is needed (state: drain is for all)\n"
 		"t:9:5: balancers.services.d.backends: none; at least one is needed\n"
 		"t:10:5: balancers.services.e.flow_table: false, but mode nat has to remember "
-		"flows; dsr, ipip and gre need not\n"},
+		"flows; dsr, ipip and gre need not\n"
+		"t:10:5: balancers.services.e.passive_fails: with flow_table false, no flow is "
+		"known\n"},
 	{"backends that a reply does not tell apart",
 		BALANCERS "    a: {address: 198.18.0.100, port: 80, backends: [{address: "
 			  "198.18.1.1, port: 8000}]}\n"
@@ -94,7 +111,11 @@ static const struct check_case balancers[] = {
 		"    f: {address: 198.18.0.105, port: any, check: {kind: icmp}, passive_fails: 3, "
 		"backends: [{address: 198.18.1.6}]}\n"
 		"    g: {address: 198.18.0.106, port: 1-9, check: {kind: tcp, port: 7}, backends: "
-		"[{address: 198.18.1.7}]}\n",
+		"[{address: 198.18.1.7}]}\n"
+		"    h: {address: 198.18.0.107, port: 1-9, mode: full-nat, pool: p, check: {kind: "
+		"tcp}, backends: [{address: 198.18.1.8, port: 8}, {address: 198.18.1.9, port: "
+		"9}]}\n"
+		"  pools: {p: {addresses: [198.18.1.110]}}\n",
 		"t:6:5: balancers.services.a.check.timeout: 2000 ms is more than the interval, "
 		"1000 "
 		"ms\n"
@@ -125,6 +146,10 @@ static const struct check_case balancers[] = {
 		"    e: {address: 198.18.0.104, port: 80, mode: gre, tunnel_source: 224.0.0.1, "
 		"flow_table: false, scheduler: round-robin, backends: [{address: 198.18.1.6, port: "
 		"81}]}\n"
+		"    f: {address: 198.18.0.105, port: 80, mode: ipip, flow_table: false, "
+		"scheduler: least-connections, backends: [{address: 10.1.1.1}]}\n"
+		"    g: {address: 198.18.0.106, port: 80-90, mode: ipip, backends: [{address: "
+		"10.1.1.1, port: 80}]}\n"
 		"routes: [{prefix: 10.0.0.0/8, via: 198.18.1.1}]\n",
 		"t:9:5: balancers.services.d.tunnel_source: mode dsr has no tunnel; ipip and gre "
 		"have\n"
@@ -139,6 +164,10 @@ static const struct check_case balancers[] = {
 		"t:10:5: balancers.services.e.tunnel_source: 224.0.0.1 is not an address that a "
 		"host may have\n"
 		"t:10:133: balancers.services.e.backends[0].port: 81, but mode gre leaves the port "
+		"as it is; same is allowed, or mode nat or full-nat\n"
+		"t:11:5: balancers.services.f.flow_table: false, but scheduler least-connections "
+		"has to remember flows; maglev and source-hash need not\n"
+		"t:12:68: balancers.services.g.backends[0].port: 80, but mode ipip leaves the port "
 		"as it is; same is allowed, or mode nat or full-nat\n"},
 	{"times of flows that there are none of",
 		BALANCERS
@@ -251,10 +280,14 @@ static const struct check_case nat[] = {
 	{"pools of services",
 		PORTS "balancers:\n" WEB ", mode: full-nat}\n"
 		      "    b: {address: 198.18.0.101, port: 80, pool: out, backends: [{address: "
-		      "198.18.1.2}]}\n",
+		      "198.18.1.2}]}\n"
+		      "    c: {address: 198.18.0.102, port: 80, mode: dsr, pool: in, backends: "
+		      "[{address: 198.18.1.3}]}\n"
+		      "  pools: {in: {addresses: [198.18.1.110]}}\n",
 		"t:6:5: balancers.services.a.pool: none; mode full-nat needs the name of one of "
 		"balancers.pools\n"
-		"t:7:5: balancers.services.b.pool: there is no `out` in balancers.pools\n"},
+		"t:7:5: balancers.services.b.pool: there is no `out` in balancers.pools\n"
+		"t:8:5: balancers.services.c.pool: only modes nat and full-nat have one\n"},
 	{"addresses that somebody has",
 		PORTS "balancers:\n" WEB "}\n"
 		      "  pools:\n"
@@ -320,6 +353,28 @@ static const struct check_case nat[] = {
 		"nowhere; `address` names one that does\n"},
 };
 
+/* As many addresses of ours as there may be, and one more. */
+static void test_pool_is_full(void **state)
+{
+	static const char more[] = "    n: {inside: 10.0.0.0/8, out: lan}\n";
+	struct check_case x = {"64 addresses", NULL, ""};
+	char yaml[2048];
+	int at = snprintf(yaml, sizeof(yaml), PORTS "balancers:\n  pools: {p: {addresses: [");
+
+	(void)state;
+	for (int i = 1; i < LB_POOL_MAX; i++)
+		at += snprintf(yaml + at, sizeof(yaml) - (size_t)at, "203.0.113.%d%s", i,
+			i < 63 ? "," : "");
+	at += snprintf(yaml + at, sizeof(yaml) - (size_t)at,
+		"]}}\n  masquerades:\n    m: {inside: 10.0.0.0/8, out: wan}\n");
+	x.yaml = yaml;
+	assert_true(finds(&x, conf_good(yaml), NULL));
+	snprintf(yaml + at, sizeof(yaml) - (size_t)at, "%s", more);
+	x.errors = "t:5:11: balancers.pools: 65 addresses in pools and masquerades; at most 64 are "
+		   "allowed\n";
+	assert_true(finds(&x, conf_good(yaml), NULL));
+}
+
 static void test_nat(void **state)
 {
 	(void)state;
@@ -381,6 +436,7 @@ int main(void)
 		cmocka_unit_test(test_balancers),
 		cmocka_unit_test(test_modes),
 		cmocka_unit_test(test_nat),
+		cmocka_unit_test(test_pool_is_full),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

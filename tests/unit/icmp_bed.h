@@ -18,6 +18,7 @@
 #define OTHER	 FAKE_ADDR(198, 18, 0, 105) /* to WAN_HOST by NAT, any port */
 #define FULL	 FAKE_ADDR(198, 18, 0, 106) /* :80 to FAR_HOST:8081, full NAT */
 #define HAIRPIN	 FAKE_ADDR(198, 18, 0, 107) /* :80 to FAR_HOST:9000, NAT with the pool */
+#define TWO	 FAKE_ADDR(198, 18, 0, 108) /* :80 to FAR_HOST:8090 and WAN_HOST:8090 */
 #define POOL	 FAKE_ADDR(198, 18, 1, 110)
 #define ROUTER	 FAKE_ADDR(198, 19, 9, 9)  /* somewhere behind the wan */
 #define UPSTREAM FAKE_ADDR(203, 0, 113, 9) /* somewhere on the client's side */
@@ -50,6 +51,7 @@ static inline int set_up_workers(uint16_t n)
 		return -1;
 	lb_bed_clear(&conf);
 	conf.c.max_flows = 4000;
+	conf.c.max_services = 9;
 	conf.c.pools = &pool;
 	conf.c.n_pools = 1;
 	add("nat", NAT, LB_NAT, FAR_HOST, 8080);
@@ -60,6 +62,8 @@ static inline int set_up_workers(uint16_t n)
 	add("other", OTHER, LB_NAT, WAN_HOST, 0);
 	add("full", FULL, LB_FULL_NAT, FAR_HOST, 8081);
 	add("hairpin", HAIRPIN, LB_NAT, FAR_HOST, 9000);
+	add("two", TWO, LB_NAT, FAR_HOST, 8090);
+	lb_bed_backend(&conf.service[conf.c.n_services - 1], WAN_HOST, 8090, 1);
 	net = lb_pass_new(n, &conf);
 	fake_route(net, FAKE_ADDR(203, 0, 113, 0), 24, FIB_FORWARD, LAN);
 	return 0;
@@ -101,16 +105,34 @@ static inline bool is_whole(const struct ip4_hdr *ip, uint32_t room)
 	return ip4_hdr_check(ip, room) == IP4_OK;
 }
 
-/* A client's first packet, at a worker; who sent it on. */
-static inline uint16_t begin(uint16_t at, uint32_t service, uint16_t sport)
+/* A client's first packet, at a worker; *by: who sent it on. Where it went. */
+static inline uint32_t begin_by(uint16_t at, uint32_t service, uint16_t sport, uint16_t *by)
 {
 	struct lb_bed_packet in = {LAN_HOST, service, sport, 80, TCP_SYN};
-	uint16_t by = 0;
+	uint32_t to;
 
 	lb_pass_in(net, at, LAN, frame, lb_bed_frame(frame, &in));
-	only("first packet", WAN, &by);
+	to = ip4_hdr_dst(pkt_ip4(only("first packet", WAN, by)));
 	lb_pass_rest(net);
+	return to;
+}
+
+/* The same; who sent it on. */
+static inline uint16_t begin(uint16_t at, uint32_t service, uint16_t sport)
+{
+	uint16_t by = 0;
+
+	begin_by(at, service, sport, &by);
 	return by;
+}
+
+/* A backend of the bed, for TCP. */
+static inline uint16_t slot_of(const char *service, uint32_t addr)
+{
+	const struct lb_member *m = lb_member_find(net, service, addr, 0);
+
+	assert_non_null(m);
+	return m->slot[0];
 }
 
 /* An error of an ICMP type and code about the first n bytes of the packet of p; its length. */

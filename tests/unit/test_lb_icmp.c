@@ -66,10 +66,16 @@ static void test_from_nowhere(void **state)
 		{"a free port of the pool", {POOL, FAR_HOST, 20000, 8081}, ALL, POOL,
 			DROP_LB_NO_FLOW},
 		{"a port beyond", {POOL, FAR_HOST, 9, 8081}, ALL, POOL, DROP_LB_NO_FLOW},
+		{"a later fragment of a flow", {NAT, LAN_HOST, 80, 11, TCP_ACK, .frag = 8}, ALL,
+			NAT, DROP_LB_NO_FLOW},
+		{"what another service sent", {NAT, LAN_HOST, 80, 11, TCP_ACK}, ALL, DSR,
+			DROP_LB_NO_FLOW},
 		{"a pool's, cut short", {POOL, FAR_HOST, 20000, 8081}, 27, POOL, DROP_LB_NO_FLOW},
 	};
 
 	(void)state;
+	begin(0, NAT, 11);
+	begin(0, DSR, 11);
 	for (size_t i = 0; i < RTE_DIM(cases); i++) {
 		uint32_t len =
 			about(UPSTREAM, cases[i].dst, 3, 3, 0, &cases[i].about, cases[i].quote);
@@ -95,6 +101,34 @@ static void test_an_index_of_before(void **state)
 	lb_pass_in(net, 0, LAN, frame, len);
 	assert_int_equal(lb_pass_drops(net, DROP_LB_NO_FLOW), 1);
 	lb_pass_rest(net);
+}
+
+/* Whose backend has gone; and who has no place in the table, of whom the hash alone tells. */
+static void test_without_a_backend(void **state)
+{
+	struct lb_bed_packet sent = {NAT, LAN_HOST, 80, 12, TCP_ACK, .len = 40};
+	struct lb_bed_packet unknown = {NAT, LAN_HOST, 80, 13, TCP_ACK};
+	struct lb_bed_packet full = {FULL, LAN_HOST, 80, 13, TCP_ACK};
+	struct lb_backend *b = &net->lb->backend[slot_of("nat", FAR_HOST)];
+	uint16_t by;
+
+	(void)state;
+	begin(0, NAT, 12);
+	b->state = LB_BACKEND_ENDED;
+	lb_pass_in(net, 0, LAN, frame, about(UPSTREAM, NAT, 3, 3, 0, &sent, ALL));
+	b->state = LB_BACKEND_OPEN;
+	assert_int_equal(lb_pass_drops(net, DROP_LB_NO_FLOW), 1);
+	lb_pass_rest(net);
+	for (uint16_t i = 0; i < net->n_workers; i++)
+		net->worker[i]->lb->alone = net->worker[i]->now + 1;
+	lb_pass_in(net, 0, LAN, frame, about(UPSTREAM, NAT, 3, 3, 0, &unknown, ALL));
+	assert_int_equal(ip4_hdr_dst(pkt_ip4(only("alone", WAN, &by))), FAR_HOST);
+	lb_pass_rest(net);
+	lb_pass_in(net, 0, LAN, frame, about(UPSTREAM, FULL, 3, 3, 0, &full, ALL));
+	assert_int_equal(lb_pass_drops(net, DROP_LB_NO_FLOW), 1); /* it has no source of ours */
+	lb_pass_rest(net);
+	for (uint16_t i = 0; i < net->n_workers; i++)
+		net->worker[i]->lb->alone = 0;
 }
 
 /* --- from the backend's side: to the client --- */
@@ -123,6 +157,27 @@ static void test_from_backend(void **state)
 	for (uint16_t i = 0; i < 40; i++)
 		from_backend(i % net->n_workers, i & 1 ? FAR_HOST : ROUTER, (uint16_t)(2000 + i),
 			i & 2 ? ALL : LEAST);
+}
+
+/* What is said of a packet to a backend of the service that is not the flow's: it goes on as it is.
+ */
+static void test_from_another_backend(void **state)
+{
+	(void)state;
+	for (uint16_t i = 0; i < 20; i++) {
+		uint16_t by, sport = (uint16_t)(2100 + i);
+		uint32_t to = begin_by(i % net->n_workers, TWO, sport, &by);
+		uint32_t other = to == FAR_HOST ? WAN_HOST : FAR_HOST;
+		struct lb_bed_packet got = {LAN_HOST, other, sport, 8090, TCP_ACK};
+
+		lb_pass_in(net, 0, WAN, frame, about(ROUTER, LAN_HOST, 3, 1, 0, &got, ALL));
+		expect_quote(only("another", LAN, &by), 0, LAN_HOST, sport, other, 8090);
+		lb_pass_rest(net);
+		got.dst = to;
+		lb_pass_in(net, 0, WAN, frame, about(ROUTER, LAN_HOST, 3, 1, 0, &got, ALL));
+		expect_quote(only("its own", LAN, &by), 0, LAN_HOST, sport, TWO, 80);
+		lb_pass_rest(net);
+	}
 }
 
 /* --- flows with a source of ours --- */
@@ -196,6 +251,9 @@ static void to_backend(
 
 static void test_sources(void **state)
 {
+	const uint16_t full = slot_of("full", FAR_HOST);
+	struct lb_count before = lb_backend_count(net, full), now;
+
 	(void)state;
 	for (uint16_t i = 0; i < 40; i++) {
 		const struct source_case *c = &source_cases[i & 1];
@@ -205,6 +263,9 @@ static void test_sources(void **state)
 		to_pool(c, i % net->n_workers, i & 4 ? FAR_HOST : UPSTREAM, sport, quote);
 		to_backend(c, i % net->n_workers, i & 4 ? c->client : UPSTREAM, sport, quote);
 	}
+	now = lb_backend_count(net, full);
+	assert_int_equal(now.packets_out - before.packets_out, 20);
+	assert_int_equal(now.packets_in - before.packets_in, 60); /* a SYN twice */
 }
 
 /* What is no error about a flow is routed as it is. */
@@ -276,7 +337,9 @@ int main(void)
 		cmocka_unit_test(test_from_client),
 		cmocka_unit_test(test_from_nowhere),
 		cmocka_unit_test(test_an_index_of_before),
+		cmocka_unit_test(test_without_a_backend),
 		cmocka_unit_test(test_from_backend),
+		cmocka_unit_test(test_from_another_backend),
 		cmocka_unit_test(test_sources),
 		cmocka_unit_test(test_transit),
 		cmocka_unit_test(test_echo),

@@ -34,6 +34,8 @@ static const struct tunnel_case {
 	{"no MTU told", IPIP, 3, 4, 0, ALL, 3, 4, 556, 556},
 	{"less than is believed", IPIP, 3, 4, 100, ALL, 3, 4, 556, 556},
 	{"it would have fitted", IPIP, 3, 4, 1480, ALL, 0, 0, 0, 0},
+	{"it would just have fitted", IPIP, 3, 4, 1460, ALL, 0, 0, 0, 0},
+	{"a byte too long", IPIP, 3, 4, 1459, ALL, 3, 4, 1439, 1439},
 	{"no host", IPIP, 3, 1, 0, ALL, 3, 1, 0, 0},
 	{"no tunnel there", GRE, 3, 2, 0, ALL, 3, 1, 0, 0},
 	{"TTL", IPIP, 11, 0, 0, ALL, 3, 1, 0, 0},
@@ -91,7 +93,7 @@ static void check_tunnel(const struct tunnel_case *c, uint16_t sport)
 		LAN_HOST, c->service, sport, 80, TCP_ACK, .frag = IP4_DF, .len = 1400};
 	struct rte_mbuf *m;
 	uint32_t len;
-	uint16_t by;
+	uint16_t by, other;
 
 	forget();
 	lb_pass_in(net, sport % net->n_workers, LAN, frame, lb_bed_frame(frame, &in));
@@ -101,6 +103,11 @@ static void check_tunnel(const struct tunnel_case *c, uint16_t sport)
 	lb_pass_in(net, 0, WAN, frame, len);
 	if (c->out_type != 0)
 		expect_told(c, sport);
+	else
+		assert_int_equal(lb_pass_out(net, LAN, &m, 1, &by), 0);
+	/* a tunnel of the other kind to the same host may take another way */
+	other = slot_of(c->service == IPIP ? "gre" : "ipip", FAR_HOST);
+	assert_int_equal(atomic_load(&net->lb->backend[other].path_mtu), 0);
 	lb_pass_rest(net);
 	expect_known(c);
 }
@@ -113,21 +120,23 @@ static void test_tunnels(void **state)
 	forget();
 }
 
-/* Tunnels that are not ours, and what is no service's inside, are nobody's business here. */
+/* Tunnels that are not ours, or from others, and what is no service's inside, are nobody's business
+ * here. */
 static void test_foreign_tunnels(void **state)
 {
-	static const uint32_t ends[][2] = {{ROUTER, IPIP}, {FAR_HOST, UPSTREAM}};
+	static const uint32_t ends[][3] = {
+		{WAN_ADDR, ROUTER, IPIP}, {WAN_ADDR, FAR_HOST, UPSTREAM}, {ROUTER, FAR_HOST, IPIP}};
 	struct rte_mbuf *m[OUT_MAX];
 	uint16_t by;
 
 	(void)state;
 	for (size_t i = 0; i < RTE_DIM(ends); i++) {
-		struct ip4_fields inner = {.ttl = 9, .src = LAN_HOST, .dst = ends[i][1]};
+		struct ip4_fields inner = {.ttl = 9, .src = LAN_HOST, .dst = ends[i][2]};
 		struct ip4_fields outer = {.ttl = 9,
 			.frag = IP4_DF,
 			.proto = IP4_PROTO_IPIP,
-			.src = WAN_ADDR,
-			.dst = ends[i][0]};
+			.src = ends[i][0],
+			.dst = ends[i][1]};
 		uint32_t len = frame_udp(quoted, inner, 1, 80, 1400);
 		struct rte_mbuf *sent;
 

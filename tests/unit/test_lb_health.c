@@ -310,6 +310,24 @@ static void maintenance_forgets(void **state)
 	expect_open("oo.");
 }
 
+/* The same, where the file says it. */
+static void maintenance_by_the_file_forgets(void **state)
+{
+	(void)state;
+	checked(0, LB_REASON_NONE);
+	checked(1, LB_REASON_NONE);
+	backends[0].admin = LB_MAINTENANCE;
+	apply();
+	wait_ms(300);
+	expect_open(".o.");
+	backends[0].admin = LB_ENABLED;
+	apply();
+	wait_ms(300);
+	expect_open(".o.");
+	checked(0, LB_REASON_NONE);
+	expect_open("oo.");
+}
+
 static void panic(void **state)
 {
 	(void)state;
@@ -374,7 +392,8 @@ static void a_drain_has_its_time(void **state)
 	expect_open("..o");
 	wait_ms(4500);
 	assert_int_equal(backend(0)->state, LB_BACKEND_CLOSED);
-	apply(); /* which is no new begin */
+	assert_int_equal(backend(1)->state, LB_BACKEND_CLOSED); /* its datagrams stay, too */
+	apply();						/* which is no new begin */
 	wait_ms(1000);
 	assert_int_equal(backend(0)->state, LB_BACKEND_ENDED);
 	assert_int_equal(backend(1)->state, LB_BACKEND_ENDED);
@@ -415,6 +434,58 @@ static void flows_hold_a_backend_down(void **state)
 	assert_int_equal(member(1)->learnt.reason, LB_REASON_FLOWS_SILENT);
 }
 
+/* Flows count from the apply on that wants them looked at; without that, nothing holds a backend.
+ */
+static void flows_are_looked_at_while_the_file_says_so(void **state)
+{
+	struct lb_count *c = &b->w->lb->backend[member(1)->slot[0]];
+
+	(void)state;
+	for (uint32_t i = 0; i < N; i++)
+		checked(i, LB_REASON_NONE);
+	c->opened += 100, c->refused += 100;
+	service.passive_fails = 3;
+	service.passive_hold_ms = 3600000;
+	apply();
+	wait_ms(600);
+	expect_open("ooo");
+	service.passive_fails = 0;
+	apply();
+	service.passive_fails = 3;
+	apply();
+	c->opened += 3, c->refused += 3; /* before the first look */
+	wait_ms(600);
+	expect_open("o.o");
+	service.passive_fails = 0;
+	apply();
+	wait_ms(300);
+	expect_open("ooo");
+}
+
+/* Tables so large that a tick builds one of them: who changes all the time does not keep others. */
+static void services_take_turns(void **state)
+{
+	static struct lb_service_conf two[2];
+	struct event e = {.kind = EVENT_CHECKED, .reason = LB_REASON_REFUSED};
+	const struct lb_member *other;
+
+	(void)state;
+	service.check.rise = service.check.fall = 1;
+	service.table_size = 262147;
+	two[0] = two[1] = service;
+	two[1].addr++;
+	snprintf(two[1].name, sizeof(two[1].name), "other");
+	conf.services = two;
+	conf.n_services = 2;
+	apply();
+	other = lb_member_find(b->net, "other", WAN_NET(1), 0);
+	e.check.slot = other->slot[0];
+	lb_checked(b->net, &e, b->now);
+	for (int i = 0; i < 4; i++)
+		checked(0, i % 2 == 0 ? LB_REASON_REFUSED : LB_REASON_NONE);
+	assert_int_equal(b->net->lb->backend[other->slot[0]].state, LB_BACKEND_DOWN);
+}
+
 /* A line for a change, and not for all of too many. */
 static void lines_are_bounded(void **state)
 {
@@ -448,10 +519,13 @@ int main(void)
 		ON_NET(what_is_learnt_survives_an_apply),
 		ON_NET(results_of_what_is_not_checked),
 		ON_NET(maintenance_forgets),
+		ON_NET(maintenance_by_the_file_forgets),
 		ON_NET(panic),
 		ON_NET(slow_start),
 		ON_NET(a_drain_has_its_time),
 		ON_NET(flows_hold_a_backend_down),
+		ON_NET(flows_are_looked_at_while_the_file_says_so),
+		ON_NET(services_take_turns),
 		ON_NET(lines_are_bounded),
 	};
 

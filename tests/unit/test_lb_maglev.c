@@ -183,17 +183,28 @@ static void test_one_after_another_down_to_the_last(void **state)
 }
 
 /* Kept as bytes: who upgrades one balancer of two must not move flows. */
-static void test_the_table_is_what_it_was(void **state)
+static uint64_t sum_of(uint32_t n)
 {
 	uint64_t sum = 0;
 
+	build(one, n);
+	for (uint32_t at = 0; at < SIZE; at++)
+		sum = sum * UINT64_C(0x100000001b3) + one[at];
+	return sum;
+}
+
+static void test_the_table_is_what_it_was(void **state)
+{
 	(void)state;
 	row(3);
 	backends[1].weight = 2;
-	build(one, 3);
-	for (uint32_t at = 0; at < SIZE; at++)
-		sum = sum * UINT64_C(0x100000001b3) + one[at];
-	assert_int_equal(sum, UINT64_C(0x6aeffa7c060c8060));
+	assert_int_equal(sum_of(3), UINT64_C(0x6aeffa7c060c8060));
+	row(7);
+	for (uint16_t i = 0; i < 7; i++)
+		backends[i].weight = (uint16_t)(1 + 5 * i);
+	assert_int_equal(sum_of(7), UINT64_C(0xb71a55b67ae01d15));
+	backends[4].usable = backends[5].usable = false;
+	assert_int_equal(sum_of(7), UINT64_C(0x5e39c61e4c419a72));
 }
 
 static void test_every_place_of_a_small_table(void **state)

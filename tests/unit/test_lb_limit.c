@@ -180,6 +180,20 @@ static void test_a_lower_limit(void **state)
 	assert_int_equal(may[0] + may[1], 50);
 }
 
+/* What is taken from one may be in use before he hears of it: another gets it a deal later. */
+static void test_what_moves_is_nobodys_first(void **state)
+{
+	uint32_t have[2] = {0, 0}, may[2] = {100, 0};
+
+	(void)state;
+	lb_limit_share(100, 2, 0, have, may);
+	assert_int_equal(may[0], 50);
+	assert_int_equal(may[1], 0);
+	lb_limit_share(100, 2, 0, have, may);
+	assert_int_equal(may[0], 50);
+	assert_int_equal(may[1], 50);
+}
+
 static void test_check(void **state)
 {
 	struct errs e = {0};
@@ -194,6 +208,10 @@ static void test_check(void **state)
 	lb_limit_check(&service, &e);
 	assert_int_equal(e.n, 1);
 	assert_string_equal(e.list[0].path, "balancers.services.shop.flow_table");
+	backend[2].rate = 0;
+	service.rate = 1;
+	lb_limit_check(&service, &e);
+	assert_int_equal(e.n, 2);
 	errs_clear(&e);
 	bed_conf();
 	service.syn_proxy = LB_SYN_AUTO;
@@ -221,6 +239,7 @@ int main(void)
 		cmocka_unit_test(test_rate_of_a_backend),
 		cmocka_unit_test(test_shares),
 		cmocka_unit_test(test_a_lower_limit),
+		cmocka_unit_test(test_what_moves_is_nobodys_first),
 		cmocka_unit_test(test_check),
 	};
 

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /* Several workers: each flow has one owner, whichever way its packets go and wherever they arrive.
  */
+#include "inner.h"
 #include "lb_bed.h"
 #include "net/steer.h"
 
@@ -160,12 +161,71 @@ static void test_backend_as_client(void **state)
 	}
 }
 
+/* Flows that may begin at a worker at once. */
+static uint32_t begin_at_once(struct worker *w, uint16_t service, uint16_t backend)
+{
+	uint32_t n = 0;
+
+	for (; n < 100 && lb_limit_service(w, service); n++)
+		lb_limit_took(w, service, backend);
+	return n;
+}
+
+/* New flows a second are divided; where that is less than one for each, each has one at times. */
+static void test_rates(void **state)
+{
+	struct lb_running s;
+	uint16_t backend;
+
+	(void)state;
+	conf.service[0].rate = 40;
+	assert_int_equal(lb_bed_apply(net, &conf), 0);
+	assert_true(lb_service_find(net, "web", &s));
+	backend = s.members[0].slot[0];
+	for (uint16_t i = 0; i < WORKERS; i++)
+		assert_int_equal(begin_at_once(net->worker[i], s.slot[0], backend), 40 / WORKERS);
+	conf.service[0].rate = 1;
+	assert_int_equal(lb_bed_apply(net, &conf), 0);
+	lb_bed_wait(net, 5000);
+	for (uint32_t second = 0; second < 12; second++) {
+		for (uint16_t i = 0; i < WORKERS; i++)
+			assert_int_equal(begin_at_once(net->worker[i], s.slot[0], backend),
+				second % WORKERS == 0);
+		lb_bed_wait(net, 1000);
+	}
+	conf.service[0].rate = 0;
+	assert_int_equal(lb_bed_apply(net, &conf), 0);
+}
+
+/* A packet that its owner has looked at and sent here is no reply: it is not sent back and forth.
+ */
+static void test_its_owner_was_asked(void **state)
+{
+	struct lb_bed_packet p = {WAN_HOST, CLIENT, 8080, 30000, TCP_SYN | TCP_ACK};
+	uint32_t len = lb_bed_frame(frame, &p);
+
+	(void)state;
+	for (uint16_t i = 0; i < WORKERS; i++) {
+		struct worker *w = net->worker[i];
+		struct rte_mbuf *m = fake_packet(w, WAN, frame, len, 0, FAKE_EXACT);
+
+		m->port |= PKT_STEERED;
+		lane_put(&w->in, m, p.dst);
+		lb_bed_replies(w);
+		assert_int_equal(w->in.n, 1);
+		assert_int_equal(w->books.handed_out, 0);
+		fake_rest(w);
+	}
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_both_ways),
 		cmocka_unit_test(test_no_flow),
 		cmocka_unit_test(test_backend_as_client),
+		cmocka_unit_test(test_its_owner_was_asked),
+		cmocka_unit_test(test_rates),
 	};
 
 	return cmocka_run_group_tests(tests, set_up, tear_down);

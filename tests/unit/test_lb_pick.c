@@ -248,6 +248,12 @@ static void test_panic(void **state)
 	forget();
 }
 
+static const struct lb_pick *pick_of(void)
+{
+	return atomic_load(
+		&w->net->lb->vservice[w->net->lb->control->plan->services[0].slot[1]].pick);
+}
+
 /* Many of them, of all weights: nothing overflows, and each has its share of turns and price. */
 static void test_extremes(void **state)
 {
@@ -257,8 +263,7 @@ static void test_extremes(void **state)
 
 	(void)state;
 	with(LB_ROUND_ROBIN, heavy, MOST);
-	pick = atomic_load(
-		&w->net->lb->vservice[w->net->lb->control->plan->services[0].slot[1]].pick);
+	pick = pick_of();
 	assert_int_equal(pick->n, MOST);
 	for (uint32_t i = 0; i < pick->n_turn; i++)
 		for (uint32_t j = 0; j < MOST; j++)
@@ -333,6 +338,50 @@ static void test_far_turns(void **state)
 	forget();
 }
 
+/* Who starts slowly is dear; who was there when the service began does not start slowly. */
+static void test_slow_start(void **state)
+{
+	static const uint16_t weight[] = {1, 1, 1};
+	struct lb_svc *s;
+
+	(void)state;
+	with(LB_LEAST_CONNECTIONS, weight, 3);
+	conf.service[0].slow_start_ms = 10000;
+	assert_int_equal(lb_bed_apply(w->net, &conf), 0);
+	s = &w->net->lb->control->plan->services[0];
+	lb_weigh(s, clock_of_ms(10)); /* a clock that has just begun */
+	assert_false(s->ramps);
+	set_health(1, LB_HEALTH_DOWN);
+	set_health(1, LB_HEALTH_UP);
+	assert_int_equal(pick_of()->n, 3);
+	assert_true(pick_of()->price[1] > 100 * pick_of()->price[0]);
+	assert_int_equal(pick_of()->price[2], pick_of()->price[0]);
+	forget();
+}
+
+/* More backends than a round of turns should have: each has one. */
+static void test_very_many(void **state)
+{
+	enum { N = 5000 };
+	static struct lb_backend_conf backend[N];
+	static struct lb_member member[N];
+	struct lb_svc s = {.members = member, .ramps = true};
+	struct lb_pick *pick;
+
+	(void)state;
+	s.conf.n_backends = N;
+	s.conf.scheduler = LB_ROUND_ROBIN;
+	s.conf.table_size = 65537;
+	for (uint32_t i = 0; i < N; i++) {
+		backend[i].addr = BACKEND(i);
+		member[i] = (struct lb_member){
+			.conf = &backend[i], .parts = 1 + i % 2, .slot = {(uint16_t)i, LB_NOBODY}};
+	}
+	assert_int_equal(lb_pick_new(&s, 0, NULL, &pick), 0);
+	assert_int_equal(pick->n_turn, N);
+	free(pick);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -346,6 +395,8 @@ int main(void)
 		cmocka_unit_test(test_extremes),
 		cmocka_unit_test(test_many_turns),
 		cmocka_unit_test(test_far_turns),
+		cmocka_unit_test(test_slow_start),
+		cmocka_unit_test(test_very_many),
 	};
 
 	return cmocka_run_group_tests(tests, set_up, tear_down);

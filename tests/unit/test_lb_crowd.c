@@ -89,6 +89,8 @@ static void test_flood(void **state)
 		assert_true(w->count[COUNT_lb_flows_displaced] > FLOOD / 2);
 		assert_int_equal(
 			w->count[COUNT_lb_flows_displaced], flow_count(w->lb->flows)->displaced);
+		assert_int_equal(
+			lb_flow_count(w->net).displaced, flow_count(w->lb->flows)->displaced);
 		assert_int_equal(bed_service()->refused, 0);
 		bed_end();
 	}

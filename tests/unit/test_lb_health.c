@@ -282,6 +282,8 @@ static void results_of_what_is_not_checked(void **state)
 	(void)state;
 	e.check.slot = UINT16_MAX;
 	lb_checked(b->net, &e, b->now);
+	e.check.slot = (uint16_t)b->net->lb->n_backends; /* for the sanitizer */
+	lb_checked(b->net, &e, b->now);
 	e.check.slot = 7; /* nobody's */
 	lb_checked(b->net, &e, b->now);
 	lb_set_admin(b->net, member(0), LB_MAINTENANCE, b->now);

@@ -346,6 +346,38 @@ static void test_builds_that_fail_change_nothing(void **state)
 }
 
 /* Each protocol has a slot of its own; one that comes or goes leaves the other's alone. */
+/* Builds that fail, each with an address of its own, take none for ever. */
+static void test_addresses_of_builds_that_fail(void **state)
+{
+	(void)state;
+	for (uint32_t i = 0; i < 4 * w->net->lb->control->max_vips; i++) {
+		two_services();
+		conf.service[0].addr += i;
+		for (uint32_t j = 0; j < BED_BACKENDS - 2; j++)
+			lb_bed_backend(&conf.service[1], BACKEND(10 + j), 0, 1);
+		assert_int_equal(lb_bed_apply(w->net, &conf), -ENOSPC);
+	}
+	two_services();
+	conf.service[0].addr = conf.service[1].addr = VIP(0) - 1; /* one that none of them had */
+	apply();
+	nothing();
+}
+
+/* A name that moves to another address is another service there: clients' flows are not its. */
+static void test_a_name_at_another_address(void **state)
+{
+	uint16_t slot;
+
+	(void)state;
+	two_services();
+	apply();
+	slot = service("a")->slot[0];
+	conf.service[0].addr = VIP(3);
+	apply();
+	assert_int_not_equal(service("a")->slot[0], slot);
+	nothing();
+}
+
 static void test_protocols(void **state)
 {
 	uint16_t tcp, udp;
@@ -562,6 +594,8 @@ int main(void)
 		cmocka_unit_test(test_slots_come_back),
 		cmocka_unit_test(test_slots_of_no_flows),
 		cmocka_unit_test(test_builds_that_fail_change_nothing),
+		cmocka_unit_test(test_addresses_of_builds_that_fail),
+		cmocka_unit_test(test_a_name_at_another_address),
 		cmocka_unit_test(test_protocols),
 		cmocka_unit_test(test_members_inherit),
 		cmocka_unit_test(test_counts_are_ones_own),

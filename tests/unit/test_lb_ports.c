@@ -27,6 +27,23 @@ static void workers(uint16_t n)
 	}
 }
 
+/* Who watches one flow's port does not know the next one's (RFC 6056 3.1). */
+static void test_no_order(void **state)
+{
+	struct lb_ports *p = lb_ports_new(10000, 19999, -1);
+	uint32_t rising = 0;
+	uint16_t port, before[OWNER_MAP] = {0}; /* of the same class */
+
+	(void)state;
+	workers(1);
+	for (uint32_t i = 0; (port = lb_ports_take(p, &worker[0], 0, i)) != 0; i++) {
+		rising += port > before[lb_port_class(port)];
+		before[lb_port_class(port)] = port;
+	}
+	assert_in_range(rising, 4000, 6000); /* by chance 5,000, by 30 */
+	lb_ports_free(p);
+}
+
 /* Every worker gets its share and no more, whatever the rest of the hash is; together, all. */
 static void test_each_port_comes_home_once(void **state)
 {
@@ -181,6 +198,7 @@ static int set_up(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(test_no_order),
 		cmocka_unit_test(test_each_port_comes_home_once),
 		cmocka_unit_test(test_the_oldest_is_used_again),
 		cmocka_unit_test(test_one_by_name),

@@ -136,6 +136,7 @@ static const struct {
 	{"sS", FLOW_NEW, 30},
 	{"sSS", FLOW_NEW, 30},
 	{"sSsS", FLOW_NEW, 30},
+	{"sSsa", FLOW_ESTABLISHED, 7440}, /* the second SYN crossed the answer */
 	{"sSa", FLOW_ESTABLISHED, 7440},
 	{"sSaaA", FLOW_ESTABLISHED, 7440},
 	{"sSas", FLOW_ESTABLISHED, 7440}, /* a SYN into the window is challenged (RFC 5961 4) */
@@ -160,7 +161,8 @@ static const struct {
 	{"sSarAa", FLOW_ESTABLISHED, 7440}, /* neither believes in the reset */
 	{"sSaRaA", FLOW_ESTABLISHED, 7440},
 	{"sSafrAa", FLOW_CLOSING, 240},
-	{"sSafFs", FLOW_NEW, 30}, /* the port is used again */
+	{"sSarAaRa", FLOW_CLOSED, 10}, /* another reset, and only one of them goes on */
+	{"sSafFs", FLOW_NEW, 30},      /* the port is used again */
 	{"sSafFsSa", FLOW_ESTABLISHED, 7440},
 	{"sSafsSa", FLOW_ESTABLISHED, 7440},
 	{"sRsSa", FLOW_ESTABLISHED, 7440},
@@ -225,12 +227,13 @@ static void test_counts(void **state)
 	walk(2, "sSafF");
 	walk(3, "sSar");
 	walk(4, "s");
+	walk(5, "sR"); /* a refusal is no answer */
 	now = count_of(A, false);
 	assert_int_equal(now.flows, 2);
-	assert_int_equal(now.opened - was.opened, 4);
+	assert_int_equal(now.opened - was.opened, 5);
 	assert_int_equal(now.answered - was.answered, 3);
-	assert_int_equal(now.packets_in - was.packets_in, 9);
-	assert_int_equal(now.packets_out - was.packets_out, 4);
+	assert_int_equal(now.packets_in - was.packets_in, 10);
+	assert_int_equal(now.packets_out - was.packets_out, 5);
 	walk(2, "sSa");
 	assert_int_equal(count_of(A, false).flows, 3);
 	all_over();
@@ -491,6 +494,32 @@ static void test_sleeper(void **state)
 	all_over();
 }
 
+/* The round under way when a slot is given up has been past some of its flows. */
+static void test_slots_wait_for_a_whole_round(void **state)
+{
+	(void)state;
+	for (uint32_t ms = 0; ms < 60; ms += 7) {
+		uint16_t gone;
+
+		with(2, LB_ENABLED);
+		for (uint16_t i = 1; i < 200; i++)
+			assert_int_not_equal(to(i, TCP_SYN), 0);
+		w->now += clock_of_ms(ms);
+		lb_time(w);
+		gone = slot_of(A, false);
+		with(1, LB_ENABLED);
+		while (w->net->lb->control->backend_used[gone]) {
+			w->now += clock_of_ms(3);
+			lb_time(w);
+			lb_tick(w->net, w->now);
+		}
+		assert_int_equal(w->lb->backend[gone].flows, 0);
+		epoch_poll(w->net->epoch);
+		all_over();
+	}
+	with(2, LB_ENABLED);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -505,6 +534,7 @@ int main(void)
 		cmocka_unit_test(test_removed),
 		cmocka_unit_test(test_flood),
 		cmocka_unit_test(test_slots_wait_for_flows),
+		cmocka_unit_test(test_slots_wait_for_a_whole_round),
 		cmocka_unit_test(test_sleeper),
 	};
 

@@ -97,14 +97,16 @@ static void test_flood(void **state)
 }
 
 /* More established flows than places: none is touched, who has none is served by the hash. */
-static void test_full_of_established(void **state)
+static void full_of_established(uint32_t limit)
 {
-	uint32_t to[3000];
+	static uint32_t to[3000];
 
-	(void)state;
 	for (size_t i = 0; i < RTE_DIM(schedulers); i++) {
+		uint64_t displaced;
+
 		bed_conf();
 		service.scheduler = schedulers[i];
+		backend[0].max_flows = limit;
 		bed_begin();
 		for (uint16_t n = 0; n < RTE_DIM(to); n++) {
 			to[n] = forth(CLIENT(n), 9, TCP_SYN);
@@ -117,8 +119,31 @@ static void test_full_of_established(void **state)
 			back(to[n], CLIENT(n), 9, TCP_ACK);
 		}
 		assert_true(w->count[COUNT_lb_alone_out] > 1000);
+		/* a place that is free again is another's; who has none may be quiet for long */
+		displaced = flow_count(w->lb->flows)->displaced;
+		forth(CLIENT(0), 9, TCP_RST);
+		for (uint16_t n = 0; flow_count(w->lb->flows)->displaced == displaced; n++) {
+			assert_true(n < 2000);
+			forth(CLIENT(4000 + n), 9, TCP_SYN);
+		}
+		bed_after(60000);
+		for (uint16_t n = 1; n < RTE_DIM(to); n++)
+			back(to[n], CLIENT(n), 9, TCP_ACK);
 		bed_end();
 	}
+}
+
+static void test_full_of_established(void **state)
+{
+	(void)state;
+	full_of_established(0);
+}
+
+/* The hash alone knows no limits: it says the same of a SYN and of what follows. */
+static void test_full_with_a_limit(void **state)
+{
+	(void)state;
+	full_of_established(100);
 }
 
 /* What a backend sends to where the hash would not have it is its own affair; and so is all later.
@@ -190,6 +215,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_flood),
 		cmocka_unit_test(test_full_of_established),
+		cmocka_unit_test(test_full_with_a_limit),
 		cmocka_unit_test(test_not_ours),
 		cmocka_unit_test(test_datagrams),
 	};

@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /* Limits of flows and of new ones a second, by packets; and how control deals them to workers. */
 #include "control.h"
+#include "inner.h"
+#include "lb/maglev.h"
 #include "limits_bed.h"
 #include "routes.h"
 
@@ -51,6 +53,52 @@ static void test_full_backends(void **state)
 		assert_int_equal(w->books.drop[DROP_LB_LIMIT], 18);
 		assert_int_equal(bed_service()->refused, 18);
 		assert_int_equal(w->count[COUNT_tcp_resets_out], 0);
+		bed_end();
+	}
+}
+
+/* The next of 64 places, round the table's end, whose backend is not the first; else -1. */
+static int next_place(uint32_t client)
+{
+	const struct lb *lb = w->net->lb;
+	const struct lb_vservice *s = &lb->vservice[0];
+	const struct lb_pick *pick = atomic_load(&s->pick);
+	uint32_t hash =
+		lb_hash(lb, to_be32(client), to_be16((uint16_t)(next_port + 1)), s, to_be16(VPORT));
+	uint32_t at = maglev_place(hash, pick->size);
+
+	for (uint32_t i = 0; i < 64; i++) {
+		uint16_t slot = pick->place[(at + i) % pick->size];
+
+		if (lb->backend[slot].addr != to_be32(BACKEND(0)))
+			return (int)(from_be32(lb->backend[slot].addr) - BACKEND(0));
+	}
+	return -1;
+}
+
+/* The heavy one is full, and few places are the others': they are found. */
+static void test_light_ones(void **state)
+{
+	static const uint32_t sizes[] = {31, 61, 101, 251};
+
+	(void)state;
+	for (size_t k = 0; k < RTE_DIM(sizes); k++) {
+		uint32_t got[BACKENDS + 1];
+
+		bed_conf();
+		service.scheduler = LB_MAGLEV;
+		service.table_size = sizes[k];
+		backend[0].weight = 256;
+		backend[0].max_flows = 5;
+		bed_begin();
+		spread(60, got);
+		assert_int_equal(got[0], 5);
+		assert_int_equal(got[1] + got[2], 55);
+		for (uint32_t i = 0; i < 300; i++) {
+			int next = next_place(CLIENT(i % 256)), to = begin(CLIENT(i % 256));
+
+			assert_true(next == -1 ? to > 0 : to == next);
+		}
 		bed_end();
 	}
 }
@@ -234,6 +282,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_full_backends),
+		cmocka_unit_test(test_light_ones),
 		cmocka_unit_test(test_room_again),
 		cmocka_unit_test(test_rates),
 		cmocka_unit_test(test_rate_of_a_backend),

@@ -53,9 +53,9 @@ static void forget(void)
 	memset(w->lb->turn, 0, w->net->lb->n_vservices * sizeof(*w->lb->turn));
 }
 
-static uint32_t one(uint32_t addr, uint16_t port)
+static uint32_t one_to(uint32_t addr, uint16_t port, uint16_t service_port)
 {
-	struct lb_bed_packet p = {addr, WEB, port, 80};
+	struct lb_bed_packet p = {addr, WEB, port, service_port};
 	uint32_t len = lb_bed_frame(frame, &p), to;
 
 	lane_put(&w->service, fake_packet(w, LAN, frame, len, 0, FAKE_POOL),
@@ -64,6 +64,11 @@ static uint32_t one(uint32_t addr, uint16_t port)
 	to = w->fwd_out.n == 1 ? ip4_hdr_dst(pkt_ip4(w->fwd_out.pkt[0])) - BACKEND(0) : MOST;
 	fake_rest(w);
 	return to;
+}
+
+static uint32_t one(uint32_t addr, uint16_t port)
+{
+	return one_to(addr, port, 80);
 }
 
 /* Flow i's ends. */
@@ -182,12 +187,14 @@ static void test_source(void **state)
 
 	(void)state;
 	with(LB_SOURCE_HASH, weight, 4);
+	conf.service[0].last_port = 99;
+	assert_int_equal(lb_bed_apply(w->net, &conf), 0);
 	for (uint32_t i = 0; i < 60; i++) {
 		uint32_t first = one(LAN_HOST + i, 1);
 
 		seen |= 1u << first;
 		for (uint16_t port = 2; port < 20; port++)
-			assert_int_equal(one(LAN_HOST + i, port), first);
+			assert_int_equal(one_to(LAN_HOST + i, port, 80 + port), first);
 	}
 	assert_int_equal(seen, 0xf);
 	forget();
@@ -212,6 +219,29 @@ static void test_maglev_moves_little(void **state)
 		assert_true(now == went[i] || went[i] == 1);
 		assert_int_not_equal(now, 1);
 	}
+	forget();
+}
+
+/* Few flows: a light one has its turn in time, and equals take turns when flows end at once. */
+static void test_few_flows(void **state)
+{
+	static const uint16_t heavy[] = {8, 1}, equal[] = {1, 1, 1};
+	uint32_t light = 0, seen[3] = {0};
+
+	(void)state;
+	with(LB_LEAST_CONNECTIONS, heavy, 2);
+	for (uint32_t i = 0; i < 5; i++)
+		light += flow(i);
+	assert_int_equal(light, 1);
+	forget();
+	with(LB_LEAST_CONNECTIONS, equal, 3);
+	for (uint32_t i = 0; i < 9; i++) {
+		seen[flow(i)]++;
+		lb_bed_wait(w->net, 62000);
+		assert_int_equal(flow_count(w->lb->flows)->flows, 0);
+	}
+	for (uint32_t i = 0; i < 3; i++)
+		assert_int_equal(seen[i], 3);
 	forget();
 }
 
@@ -390,6 +420,7 @@ int main(void)
 		cmocka_unit_test(test_flows_stay),
 		cmocka_unit_test(test_turns),
 		cmocka_unit_test(test_source),
+		cmocka_unit_test(test_few_flows),
 		cmocka_unit_test(test_maglev_moves_little),
 		cmocka_unit_test(test_panic),
 		cmocka_unit_test(test_extremes),

@@ -61,6 +61,7 @@ static int set_up(void **state)
 	s = service("by host", BY_HOST, LB_DSR, WAN_HOST);
 	s->keep = false;
 	s->scheduler = LB_SOURCE_HASH;
+	s->last_port = 99;
 	lb_bed_backend(s, LAN_PEER, 0, 1);
 	s = service("nobody", NOBODY, LB_DSR, WAN_HOST);
 	s->keep = false;
@@ -369,7 +370,8 @@ static void test_path_mtu(void **state)
 
 	(void)state;
 	tunnel_learn(b, 1400, now);
-	tunnel_learn(b, 1450, now); /* an older one's echo, perhaps */
+	tunnel_learn(b, 1450, now);		      /* an older one's echo, perhaps */
+	tunnel_learn(b, 1400, (uint16_t)(now + 500)); /* which is nothing new: it is forgotten */
 	give(lb_bed_frame(frame, &in), FAKE_POOL);
 	assert_int_equal(w->fwd_out.n, 1);
 	fake_rest(w);
@@ -391,6 +393,9 @@ static void test_path_mtu(void **state)
 	assert_int_equal(atomic_load(&b->path_mtu), 0);
 	fake_rest(w);
 	w->lb->seconds = now;
+	tunnel_learn(b, 1400, 65500); /* the clock goes round */
+	assert_int_equal(tunnel_path_mtu(b, 100), 1400);
+	assert_int_equal(tunnel_path_mtu(b, 700), 0);
 }
 
 /* --- flows of which one end is seen --- */
@@ -477,8 +482,8 @@ static void hashed(uint32_t service, bool by_host)
 	uint32_t to[2] = {0, 0};
 
 	for (uint16_t i = 0; i < 400; i++) {
-		struct lb_bed_packet in = {
-			LAN_HOST, service, (uint16_t)(1000 + i / 2), 80, i & 1 ? ACK : SYN};
+		struct lb_bed_packet in = {LAN_HOST, service, (uint16_t)(1000 + i / 2),
+			(uint16_t)(by_host ? 80 + i % 20 : 80), i & 1 ? ACK : SYN};
 		uint32_t adj;
 		static uint32_t last;
 

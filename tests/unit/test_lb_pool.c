@@ -300,6 +300,28 @@ static void test_refused_plans(void **state)
 	end();
 }
 
+/* Flows have the addresses by turns, and any that has a port left. */
+static void test_two_addresses(void **state)
+{
+	uint32_t n[2] = {0};
+
+	(void)state;
+	begin(1);
+	pool.n = 2;
+	assert_int_equal(lb_bed_apply(net, &conf), 0);
+	for (uint16_t i = 0; i < 2 * PORTS; i++) {
+		struct lb_bed_packet to = {LAN_HOST, WEB, (uint16_t)(1000 + i), 80, TCP_SYN};
+		struct nat_result r = nat_bed_send(net, 0, LAN, &to);
+
+		assert_int_equal(r.end, OUT);
+		n[ip4_hdr_src(frame_ip(r.frame)) - POOL]++;
+		if (i == 19)
+			assert_in_range(n[0], 8, 12);
+	}
+	pool.n = 1;
+	end();
+}
+
 static int set_up(void **state)
 {
 	(void)state;
@@ -317,6 +339,7 @@ int main(void)
 		cmocka_unit_test(test_a_port_is_used_again),
 		cmocka_unit_test(test_an_apply),
 		cmocka_unit_test(test_refused_plans),
+		cmocka_unit_test(test_two_addresses),
 	};
 
 	return cmocka_run_group_tests(tests, set_up, NULL);

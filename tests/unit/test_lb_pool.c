@@ -322,6 +322,71 @@ static void test_two_addresses(void **state)
 	end();
 }
 
+/* A flow that both have seen lives long; one that is over has no answers, swept away or not. */
+static void test_lives(void **state)
+{
+	struct lb_bed_packet to = {LAN_HOST, WEB, 1000, 80, TCP_SYN}, back;
+	struct nat_result r;
+
+	(void)state;
+	begin(1);
+	r = nat_bed_send(net, 0, LAN, &to);
+	back = (struct lb_bed_packet){WAN_HOST, POOL, 8080, nat_bed_sport(&r), TCP_SYN | TCP_ACK};
+	assert_int_equal(nat_bed_send(net, 0, WAN, &back).end, OUT);
+	to.flags = back.flags = TCP_ACK;
+	assert_int_equal(nat_bed_send(net, 0, LAN, &to).end, OUT);
+	lb_bed_wait(net, 3600000);
+	assert_int_equal(nat_bed_send(net, 0, WAN, &back).end, OUT);
+	net->worker[0]->lb->seconds = (uint16_t)(net->worker[0]->lb->seconds + 7440);
+	r = nat_bed_send(net, 0, WAN, &back);
+	assert_int_equal(r.end, DROPPED);
+	assert_int_equal(r.value, DROP_LB_NO_FLOW);
+	end();
+}
+
+/* A backend of full NAT may be one of NAT's, too, at the same port: its answers there are NAT's. */
+static void test_beside_nat(void **state)
+{
+	struct lb_bed_packet to = {LAN_HOST, TWIN + 10, 1000, 80, TCP_SYN}, as, back;
+	struct nat_result r;
+
+	(void)state;
+	configure();
+	service("plain", TWIN + 10, 80, LB_TCP, LB_NAT, 8080);
+	conf.service[conf.c.n_services - 1].pool[0] = '\0';
+	net = lb_bed_new(1, &conf)->net;
+	assert_int_equal(lb_bed_apply(net, &conf), 0);
+	r = nat_bed_send(net, 0, LAN, &to);
+	as = nat_bed_ends(to, LAN_HOST, 1000, WAN_HOST, 8080);
+	nat_bed_went(&r, &as);
+	back = nat_bed_back(as, TCP_SYN | TCP_ACK);
+	r = nat_bed_send(net, 0, WAN, &back);
+	as = nat_bed_ends(back, TWIN + 10, 80, LAN_HOST, 1000);
+	nat_bed_went(&r, &as);
+	end();
+}
+
+/* An address that goes and comes at once is a new one: what goes takes nothing of it along. */
+static void test_an_address_that_comes_back(void **state)
+{
+	struct lb_bed_packet to = {LAN_HOST, WEB, 1000, 80, TCP_SYN};
+	struct nat_result r;
+
+	(void)state;
+	begin(1);
+	conf.c.n_services = conf.c.n_pools = 0;
+	assert_int_equal(lb_bed_apply(net, &conf), 0);
+	conf.c.n_services = 3;
+	conf.c.n_pools = 1;
+	assert_int_equal(lb_bed_apply(net, &conf), 0);
+	lb_bed_wait(net, 90000);
+	assert_null(net->lb->control->leaving);
+	r = nat_bed_send(net, 0, LAN, &to);
+	assert_int_equal(r.end, OUT);
+	assert_int_equal(ip4_hdr_src(frame_ip(r.frame)), POOL);
+	end();
+}
+
 static int set_up(void **state)
 {
 	(void)state;
@@ -340,6 +405,9 @@ int main(void)
 		cmocka_unit_test(test_an_apply),
 		cmocka_unit_test(test_refused_plans),
 		cmocka_unit_test(test_two_addresses),
+		cmocka_unit_test(test_lives),
+		cmocka_unit_test(test_beside_nat),
+		cmocka_unit_test(test_an_address_that_comes_back),
 	};
 
 	return cmocka_run_group_tests(tests, set_up, NULL);

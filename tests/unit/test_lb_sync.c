@@ -465,6 +465,210 @@ static void test_off_and_on(void **state)
 	end();
 }
 
+/* --- what is told --- */
+
+static void test_closed_ones_are_told_once(void **state)
+{
+	uint32_t served_by[FLOWS];
+	uint64_t told;
+
+	(void)state;
+	begin(1, "a key");
+	meet();
+	open_some(&a, 0, FLOWS, served_by);
+	pass(100);
+	for (uint32_t i = 0; i < FLOWS; i++)
+		close_it(&a, i, served_by[i]);
+	pass(100);
+	told = counted(&a, COUNT_flows_told);
+	for (uint32_t i = 0; i < FLOWS / 2; i++) { /* short ones at the same ports */
+		open_some(&a, i, 1, served_by);
+		close_it(&a, i, served_by[i]);
+	}
+	pass(9000); /* the walk comes by, too */
+	assert_int_equal(counted(&a, COUNT_flows_told), told);
+	end();
+}
+
+/* A place that was noted is another flow's by now, of another slot, which is not its datagram's. */
+static void test_another_flow_at_its_place(void **state)
+{
+	struct sync_end *e;
+	uint32_t ref = 0, slot;
+	uint64_t told;
+
+	(void)state;
+	begin(1, "a key");
+	open_some(&a, 0, 1, NULL);
+	meet();
+	pass(1000);
+	e = a.w->lb->sync;
+	while (flow_at(a.w->lb->flows, ref)->state == FLOW_FREE)
+		ref++;
+	slot = sync_slot(to_be32(LAN_HOST), to_be32(VIP), to_be16(1024), to_be16(80)) ^ 1;
+	told = counted(&a, COUNT_flows_told);
+	assert_true(told >= 1);
+	e->ref[slot][0] = ref;
+	e->n[slot] = 1;
+	e->waiting |= UINT64_C(1) << slot;
+	e->left = 0; /* no walk */
+	e->stepped_at = a.w->now;
+	pass(100);
+	assert_int_equal(counted(&a, COUNT_flows_told), told);
+	assert_int_equal(e->n[slot], 0);
+	end();
+}
+
+static void test_a_backend_that_ended_is_not_told(void **state)
+{
+	const struct lb_member *m;
+	uint32_t served_by[FLOWS];
+	uint64_t others = 0;
+
+	(void)state;
+	begin(1, "a key");
+	meet();
+	pass(20);
+	open_some(&a, 0, FLOWS, served_by);
+	for (uint32_t i = 0; i < FLOWS; i++)
+		others += served_by[i] != WAN_HOST;
+	m = lb_member_find(a.w->net, "web", WAN_HOST, 8080);
+	a.w->net->lb->backend[m->slot[0]].state = LB_BACKEND_ENDED;
+	for (uint32_t i = 0; i < 20; i++) { /* no sweep, no tick: they are there still */
+		a.w->now += clock_of_ms(20);
+		lb_sync_time(a.w);
+		carry(&a, &b);
+	}
+	assert_int_equal(flows_of(&b), others);
+	end();
+}
+
+/* The walk over all leaves half of what may be told to what changes. */
+static void test_changes_go_first(void **state)
+{
+	uint64_t untold;
+
+	(void)state;
+	begin(1, "a key");
+	a.conf.c.sync.rate = 20;
+	assert_int_equal(lb_bed_apply(a.w->net, &a.conf), 0);
+	open_some(&a, 0, FLOWS, NULL);
+	meet();
+	pass(40);
+	untold = counted(&a, COUNT_flows_untold);
+	open_some(&a, FLOWS, 15, NULL);
+	assert_int_equal(counted(&a, COUNT_flows_untold), untold);
+	end();
+}
+
+/* What waited when nobody listened any more is told by the walk alone, not twice. */
+static void test_nobody_listens_for_a_moment(void **state)
+{
+	uint32_t telling;
+
+	(void)state;
+	begin(1, "a key");
+	meet();
+	pass(20);
+	open_some(&a, 0, FLOWS / 2, NULL);
+	telling = atomic_load(&a.w->net->lb->telling);
+	atomic_store(&a.w->net->lb->telling, 0);
+	lb_sync_time(a.w);
+	atomic_store(&a.w->net->lb->telling, telling);
+	pass(900);
+	assert_in_range(counted(&a, COUNT_flows_told), FLOWS / 2, FLOWS / 2 + 20);
+	end();
+}
+
+static void test_datagrams(void **state)
+{
+	struct lb_member *m;
+
+	(void)state;
+	begin(1, "a key");
+	for (struct side *s = &a;; s = &b) {
+		s->conf.service[s->conf.c.n_services - 1].protocol = LB_TCP_AND_UDP;
+		assert_int_equal(lb_bed_apply(s->w->net, &s->conf), 0);
+		if (s == &b)
+			break;
+	}
+	meet();
+	for (uint32_t i = 0; i < 20; i++)
+		assert_true(answer(&a, i, segment(&a, i, 0), 0));
+	pass(100);
+	m = lb_member_find(b.w->net, "web", WAN_HOST, 8080);
+	assert_int_equal(lb_backend_count(b.w->net, m->slot[1]).flows, 10);
+	assert_int_equal(lb_backend_count(b.w->net, m->slot[0]).flows, 0);
+	end();
+}
+
+/* --- hellos --- */
+
+/* A hello as b hears it, from a session that knows one of b's, with b's nonce or another. */
+static void hear(uint64_t session, uint64_t number, uint64_t echo, uint64_t knows)
+{
+	struct sync_head h = {.session = session, .kind = SYNC_HELLO, .number = number};
+	struct sync_hello hello = {.nonce = 5, .echo = echo, .knows = knows};
+
+	sync_hear(b.w, &h, &hello);
+}
+
+static uint64_t peer_of_b(void)
+{
+	return atomic_load(&b.w->net->lb->peer);
+}
+
+/* Who says what was said before is not there: neither again, nor from a session that is over. */
+static void test_hellos_of_the_past(void **state)
+{
+	struct sync_greeter *g;
+	uint64_t known;
+
+	(void)state;
+	begin(1, "a key");
+	g = &b.w->lb->sync->greeter;
+	hear(77, 1, 0, b.w->net->lb->session); /* no nonce was said yet, so none is echoed */
+	assert_int_equal(peer_of_b(), 0);
+	meet();
+	known = peer_of_b();
+	assert_int_equal(known, a.w->net->lb->session);
+	hear(77, 1000, 12345, b.w->net->lb->session);
+	assert_int_equal(peer_of_b(), known);
+	wire.loses = all;
+	for (uint32_t i = 0; i < 7; i++) {
+		hear(known, g->number, g->nonce[0], b.w->net->lb->session);
+		pass(1000);
+	}
+	assert_int_equal(peer_of_b(), 0);
+	end();
+}
+
+/* Who listens anew is told all, however quickly it came to that. */
+static void test_who_listens_anew(void **state)
+{
+	struct sync_greeter *g;
+	uint64_t ours, known;
+	uint32_t telling;
+
+	(void)state;
+	begin(1, "a key");
+	meet();
+	g = &b.w->lb->sync->greeter;
+	ours = b.w->net->lb->session;
+	known = peer_of_b();
+	telling = atomic_load(&b.w->net->lb->telling);
+	hear(known, g->number + 1, g->nonce[0], 0);
+	assert_false(listens(&b));
+	hear(known, g->number + 1, g->nonce[0], ours);
+	assert_true(listens(&b));
+	assert_int_not_equal(atomic_load(&b.w->net->lb->telling), telling);
+	telling = atomic_load(&b.w->net->lb->telling);
+	hear(known ^ 0x10, 1, g->nonce[0], ours); /* another session, which knows us at once */
+	assert_true(listens(&b));
+	assert_int_not_equal(atomic_load(&b.w->net->lb->telling), telling);
+	end();
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -485,6 +689,14 @@ int main(void)
 		cmocka_unit_test(test_no_more_than_the_rate),
 		cmocka_unit_test(test_what_is_shown),
 		cmocka_unit_test(test_off_and_on),
+		cmocka_unit_test(test_closed_ones_are_told_once),
+		cmocka_unit_test(test_another_flow_at_its_place),
+		cmocka_unit_test(test_a_backend_that_ended_is_not_told),
+		cmocka_unit_test(test_changes_go_first),
+		cmocka_unit_test(test_nobody_listens_for_a_moment),
+		cmocka_unit_test(test_datagrams),
+		cmocka_unit_test(test_hellos_of_the_past),
+		cmocka_unit_test(test_who_listens_anew),
 	};
 
 	return cmocka_run_group_tests(tests, set_up, NULL);

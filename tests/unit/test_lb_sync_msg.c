@@ -196,6 +196,20 @@ static void test_numbers_come_once(void **state)
 			fail_msg("step %zu", i);
 }
 
+/* As far ahead as the window is long: nothing of before is in it. */
+static void test_a_window_ahead(void **state)
+{
+	struct sync_window w = {0};
+
+	(void)state;
+	for (uint64_t n = 1; n <= 3; n++)
+		assert_true(sync_is_new(&w, n));
+	assert_true(sync_is_new(&w, 3 + 64));
+	for (uint64_t n = 3 + 63; n > 3; n--)
+		assert_true(sync_is_new(&w, n));
+	assert_false(sync_is_new(&w, 3));
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -206,6 +220,7 @@ int main(void)
 		cmocka_unit_test(test_longer_records_are_read),
 		cmocka_unit_test(test_records_that_cannot_be),
 		cmocka_unit_test(test_numbers_come_once),
+		cmocka_unit_test(test_a_window_ahead),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

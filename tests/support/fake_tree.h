@@ -12,15 +12,19 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-static char tree_root[64];	 /* /tmp/... */
+static char tree_root[64];	 /* /dev/shm/... or /tmp/... */
 static char tree_sys[PATH_MAX];	 /* below it */
 static char tree_proc[PATH_MAX]; /* below it */
 
+/* In memory, where there is such a folder: each case makes hundreds of files anew. */
 static inline void tree_make(void)
 {
-	strcpy(tree_root, "/tmp/millrace-tree-XXXXXX");
-	if (mkdtemp(tree_root) == NULL)
-		abort();
+	strcpy(tree_root, "/dev/shm/millrace-tree-XXXXXX");
+	if (mkdtemp(tree_root) == NULL) {
+		strcpy(tree_root, "/tmp/millrace-tree-XXXXXX");
+		if (mkdtemp(tree_root) == NULL)
+			abort();
+	}
 	snprintf(tree_sys, sizeof(tree_sys), "%s/sys", tree_root);
 	snprintf(tree_proc, sizeof(tree_proc), "%s/proc", tree_root);
 }

@@ -225,7 +225,8 @@ static inline void fake_clear(struct worker *w)
 	fake_balanced(w);
 	fake_in_lanes(w, true);
 	reasm_drop_all(w);
-	park_drop_all(w);
+	if (park_held(w->park) > 0)
+		park_drop_all(w);
 	rte_pktmbuf_free_bulk(w->to_free, w->n_free);
 	w->n_free = 0;
 	memset(&w->books, 0, sizeof(w->books));

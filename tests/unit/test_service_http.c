@@ -165,12 +165,13 @@ static uint64_t counted(enum counter c)
 static int answer(uint32_t *at, char first)
 {
 	const char *p = world.got + *at, *end, *length;
+	size_t left = world.n - *at;
 	unsigned long n;
 
 	assert_true(world.n > *at);
 	world.got[world.n] = '\0';
-	end = strstr(p, "\r\n\r\n");
-	length = strstr(p, "Content-Length: ");
+	end = memmem(p, left, "\r\n\r\n", 4);
+	length = memmem(p, left, "Content-Length: ", 16);
 	if (memcmp(p, "HTTP/1.1 ", 9) != 0 || end == NULL || length == NULL || length > end)
 		fail_msg("not an answer: %.200s", p);
 	n = strtoul(length + 16, NULL, 10);

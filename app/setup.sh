@@ -93,12 +93,13 @@ install_asleep() {
 build_options=() # for `meson setup`
 
 # build_in DIR [TARGET...]: what is out of date, in a build directory that is set up at first use.
-# One build at a time in one checkout.
+# One build at a time in one of them.
 build_in() {
   local dir=$1
   shift
   (
-    exec {builder}<"$top/meson.build"
+    mkdir -p "$dir"
+    exec {builder}<"$dir"
     flock "$builder"
     if [[ ! -e $dir/build.ninja ]]; then
       say "setting up ${dir#"$top"/}"

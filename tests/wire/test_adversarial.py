@@ -16,6 +16,7 @@ CAPTURES = TOP.parent / "shared" / "data"
 CONFIG = {
     "services": {"echo": {"kind": "udp-echo", "listen": "0.0.0.0:7"}},
     "reassembly": {"timeout": "1s"},
+    "neighbours": {"retry": "100ms"},  # of the many that frames of any content ask for
 }
 
 

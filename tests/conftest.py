@@ -7,7 +7,7 @@ from support import lab
 
 def pytest_configure(config):
     config.addinivalue_line("markers", "end_to_end: also run with the binary under sanitizers")
-    config.addinivalue_line("markers", "on_cards: tests/run also has it in the VM, on each card")
+    config.addinivalue_line("markers", "on_cards: tests/run also has it in the VM")
     config.addinivalue_line("markers", "not_in_vm: about this machine's devices or files, or about "
                             "the process; not run where the router is in a VM (MILLRACE_NIC)")
 

@@ -70,13 +70,14 @@ routing() {
   fi
 }
 
-# on_card NIC EXPRESSION: what only cards have, and what it selects of the wire tests, in the VM on
-# such cards.
+# on_card NIC EXPRESSION [FILE...]: what only cards have, and what it selects of the wire tests, or of
+# those in these files, in the VM on such cards.
 on_card() {
-  local status=0
+  local status=0 files=("${@:3}")
+  [[ $# -gt 2 ]] || files=(wire)
   "$top/app/guest/boot" prepare "$1" || status=$?
   case $status in
-    0) MILLRACE_NIC=$1 pytests vm wire -m "$2" ;;
+    0) MILLRACE_NIC=$1 pytests vm "${files[@]}" -m "$2" ;;
     3) skip "wire tests on $1" "a QEMU with it, or a kernel, cannot be had here" ;;
     *) check "the VM with $1 is made" false ;;
   esac

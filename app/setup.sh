@@ -52,10 +52,11 @@ apt_get() {
 }
 
 missing_packages() {
-  local name
+  local there name
+  # shellcheck disable=SC2016 # ${...} is dpkg-query's own
+  there=$(dpkg-query -W -f '${Package} ${db:Status-Abbrev}\n' "$@" 2>/dev/null) || true
   for name; do
-    # shellcheck disable=SC2016 # ${...} is dpkg-query's own
-    [[ $(dpkg-query -W -f '${db:Status-Abbrev}' "$name" 2>/dev/null) == ii* ]] || echo "$name"
+    [[ $'\n'$there == *$'\n'"$name ii"* ]] || echo "$name"
   done
 }
 

@@ -47,13 +47,16 @@ meson_tests() {
   add $counts
 }
 
-# pytests DIR [OPTION...]: what pytest finds there, with the reasons of those that it skips.
-pytests() {
-  local log status=0
-  log=$(mktemp)
+# pytest_to LOG DIR [OPTION...]: pytest's status and words.
+pytest_to() {
   (cd "$top/tests" &&
-    timeout "$pytest_seconds" "${python[@]}" -m pytest -q -rfEs --tb=short -p no:cacheprovider "$@") \
-    >"$log" 2>&1 </dev/null || status=$?
+    timeout "$pytest_seconds" "${python[@]}" -m pytest -q -rfEs --tb=short -p no:cacheprovider "${@:2}") \
+    >"$1" 2>&1 </dev/null
+}
+
+# pytests_came LOG STATUS: what that found is counted, with the reasons of those that it skipped.
+pytests_came() {
+  local log=$1 status=$2
   [[ $status == 0 ]] || sed -n '/^=\+ \(FAILURES\|ERRORS\)/,$p' "$log" | tail -n 200 >&2
   [[ $status -le 1 ]] || check "pytest comes to its end" false
   grep -E '^(SKIPPED|figure:)' "$log" >&2 || true
@@ -61,10 +64,25 @@ pytests() {
   rm -f "$log"
 }
 
-# Routing daemons in network namespaces; as packages they are asleep.
+# pytests DIR [OPTION...]: what pytest finds there.
+pytests() {
+  local log status=0
+  log=$(mktemp)
+  pytest_to "$log" "$@" || status=$?
+  pytests_came "$log" "$status"
+}
+
+# Routing daemons in network namespaces; as packages they are asleep. What has two instances of millrace
+# runs beside all else: both wait for the protocols' timers.
 routing() {
+  local two=(routing/test_{failover,vrrp}.py) log beside status=0
   if (install_asleep "${routing_packages[@]}" "${backend_packages[@]}"); then
-    pytests routing
+    log=$(mktemp)
+    pytest_to "$log" "${two[@]}" &
+    beside=$!
+    pytests routing "${two[@]/#/--ignore=}"
+    wait "$beside" || status=$?
+    pytests_came "$log" "$status"
   else
     skip routing "FRR, keepalived and nginx cannot be installed"
   fi

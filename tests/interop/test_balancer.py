@@ -12,7 +12,8 @@ import pytest
 from support import flood, lab
 from support.backends import PORTS, Backends, wrk_errors
 
-SECONDS = 120 if lab.SOAK else 10  # under changes
+SECONDS, STEADY = (120, 1) if lab.SOAK else (5, 0.4)  # under changes, and between two
+REQUESTS, OFF = (10000, 0.05) if lab.SOAK else (3000, 0.1)  # of many ends; test_lb_pick asks more
 WEIGHTS = [1, 2, 3, 4]
 VIP = {"round-robin": "198.18.0.100", "least-connections": "198.18.0.101",
        "maglev": "198.18.0.102", "source-hash": "198.18.0.103"}
@@ -121,8 +122,8 @@ def client_ends(n):
 @pytest.mark.parametrize("scheduler", ["maglev", "source-hash"])
 def test_shares_by_hash(site, balanced, figure, scheduler):
     balanced(all_services(site, WEIGHTS))
-    came = ask_all(site, VIP[scheduler], client_ends(10000))
-    expect_shares([came[f"b{i}"] for i in range(4)], WEIGHTS, scheduler, figure)
+    came = ask_all(site, VIP[scheduler], client_ends(REQUESTS))
+    expect_shares([came[f"b{i}"] for i in range(4)], WEIGHTS, scheduler, figure, OFF)
 
 
 def test_a_source_has_one_backend(site, balanced):
@@ -188,7 +189,7 @@ CLOSING = "-H", "Connection: close"
 
 
 def test_changes_under_load(site, balanced, figure):
-    """An apply a second: weights, drains, other services; nobody notices."""
+    """One apply after the other: weights, drains, other services; nobody notices."""
     def services(turn):
         state = {f"b{turn % 4}": "drain"} if turn % 3 == 1 else {}
         weights = [1 + (turn + i) % 4 for i in range(4)] if turn % 2 else [1, 1, 1, 1]
@@ -204,7 +205,7 @@ def test_changes_under_load(site, balanced, figure):
     while any(wrk.is_alive() for wrk in load):
         turn += 1
         balanced(services(turn))
-        time.sleep(1)
+        time.sleep(STEADY)
     for wrk in load:
         wrk.expect_no_failure()
     for keeper in keepers:

@@ -5,6 +5,7 @@
 
 python=(/usr/bin/python3 -B) # the one that Debian's scapy and pytest belong to
 pytest_seconds=900           # the most for one call of pytests
+meson_options=()             # of `meson test`: which units, for one
 passed=0 failed=0 skipped=0
 ahead= # the process, and its group, that builds for later suites
 
@@ -39,7 +40,8 @@ suite_gcc() {
 meson_tests() {
   local counts status=0
   rm -f "$1/meson-logs/testlog.json" # an old one must not count for a run that does not begin
-  silently "${@:2}" timeout 900 meson test -C "$1" --no-rebuild --suite unit --print-errorlogs || status=$?
+  silently "${@:2}" timeout 900 meson test -C "$1" --no-rebuild --suite unit "${meson_options[@]}" \
+    --print-errorlogs || status=$?
   [[ $status != 124 ]] || check "the units come to their end" false
   counts=$("${python[@]}" "$top/tests/support/cmocka_counts.py" "$1/meson-logs/testlog.json") ||
     counts='0 1 0'

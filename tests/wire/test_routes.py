@@ -143,8 +143,8 @@ def leaves_by_wan_only(router, sports, dst="203.0.116.9"):
 
 def test_silent_gateway_has_no_part(make_router):
     """Of two gateways one never answers: after three requests no flow is sent its way."""
-    router = make_router({**CONFIG, "routes": [{"prefix": "203.0.116.0/24",
-                                                "via": [ONE, "198.18.2.66"]}]})
+    router = make_router({**CONFIG, "neighbours": {"retry": "200ms"},
+                          "routes": [{"prefix": "203.0.116.0/24", "via": [ONE, "198.18.2.66"]}]})
     router.settle()
     router.wait_until(lambda: [n for n in router.ctl("show", "neighbours")
                                if n["address"] == "198.18.2.66" and n["state"] == "failed"], 6,

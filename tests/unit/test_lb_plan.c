@@ -345,7 +345,6 @@ static void test_builds_that_fail_change_nothing(void **state)
 	nothing();
 }
 
-/* Each protocol has a slot of its own; one that comes or goes leaves the other's alone. */
 /* Builds that fail, each with an address of its own, take none for ever. */
 static void test_addresses_of_builds_that_fail(void **state)
 {
@@ -378,6 +377,7 @@ static void test_a_name_at_another_address(void **state)
 	nothing();
 }
 
+/* Each protocol has a slot of its own; one that comes or goes leaves the other's alone. */
 static void test_protocols(void **state)
 {
 	uint16_t tcp, udp;
@@ -460,50 +460,6 @@ static void test_counts_are_ones_own(void **state)
 	assert_int_equal(lb_service_count(w->net, slot).packets_in, 0);
 	w->lb->backend[backend].opened++;
 	assert_int_equal(lb_backend_count(w->net, backend).opened, 1);
-	nothing();
-}
-
-/* Many ranges of one address: each port has the service that its range says. */
-static void test_ranges(void **state)
-{
-	const struct lb_match *match;
-	const struct lb_vip *vip;
-	const struct lb_svc *s;
-
-	(void)state;
-	lb_bed_clear(&conf);
-	for (uint16_t i = 0; i < 7; i++) { /* not in their order */
-		char name[8];
-		uint16_t at = (uint16_t)(i * 3 % 7);
-
-		snprintf(name, sizeof(name), "s%u", at);
-		lb_bed_service(&conf, name, VIP(0), (uint16_t)(1000 + 100 * at),
-			at == 3	 ? LB_UDP
-			: at & 1 ? LB_TCP
-				 : LB_TCP_AND_UDP)
-			->last_port = (uint16_t)(1000 + 100 * at + (at == 2 ? 0 : 49));
-	}
-	lb_bed_service(&conf, "other", VIP(1), 1000, LB_TCP);
-	apply();
-	match = atomic_load(&w->net->lb->match);
-	vip = &match->vip[service("s0")->vip];
-	assert_int_equal(vip->addr, to_be32(VIP(0)));
-	for (uint32_t port = 0; port <= UINT16_MAX; port++) {
-		uint32_t at = (port - 1000) / 100;
-		uint16_t want[2] = {LB_NOBODY, LB_NOBODY};
-
-		if (port >= 1000 && at < 7 && port % 100 <= (at == 2 ? 0 : 49)) {
-			char name[8];
-
-			snprintf(name, sizeof(name), "s%u", at);
-			s = service(name);
-			memcpy(want, s->slot, sizeof(want));
-		}
-		assert_int_equal(
-			lb_service_of(match, vip, IP4_PROTO_TCP, to_be16((be16)port)), want[0]);
-		assert_int_equal(
-			lb_service_of(match, vip, IP4_PROTO_UDP, to_be16((be16)port)), want[1]);
-	}
 	nothing();
 }
 
@@ -599,7 +555,6 @@ int main(void)
 		cmocka_unit_test(test_protocols),
 		cmocka_unit_test(test_members_inherit),
 		cmocka_unit_test(test_counts_are_ones_own),
-		cmocka_unit_test(test_ranges),
 		cmocka_unit_test(test_addresses),
 		cmocka_unit_test(test_many_applies),
 	};

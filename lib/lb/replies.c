@@ -271,7 +271,8 @@ void stage_replies(struct worker *w)
 			n = 0;
 		}
 	}
-	answer_all(w, answers, n);
+	if (n > 0)
+		answer_all(w, answers, n);
 	if (unlikely(match->n_masquerades > 0))
 		met += masquerade(w, match, in);
 	if (met > 0)

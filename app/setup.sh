@@ -16,8 +16,8 @@ demo_packages=(
 )
 backend_packages=(nginx) # of virtual services; its own daemon is not started
 test_packages=(
-  apache2-utils clang clang-format hping3 iperf3 iputils-arping libclang-rt-dev mtr-tiny nmap procps
-  python3-pytest python3-scapy socat tcpdump
+  apache2-utils clang clang-format dnsmasq-base dnsperf hping3 iperf3 iputils-arping
+  libclang-rt-dev mtr-tiny nmap procps python3-pytest python3-scapy socat tcpdump
 )
 package_packages=(build-essential debhelper dpkg-dev)
 machine_packages=(debootstrap systemd-container)

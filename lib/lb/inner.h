@@ -107,8 +107,16 @@ static inline bool lb_is_tunnel(uint8_t mode)
 	return mode == LB_IPIP || mode == LB_GRE;
 }
 
-/* What is known of the way to a tunnel's end: an MTU in bytes, or 0. Worker (tunnel.c). */
-uint16_t tunnel_path_mtu(struct lb_backend *b, uint16_t now);
+/* An MTU that was said, if that is not too long ago; else 0 (tunnel.c). */
+uint16_t tunnel_path_mtu_known(struct lb_backend *b, uint16_t mtu, uint16_t now);
+/* What is known of the way to a tunnel's end: an MTU in bytes, or 0. Worker. */
+static inline uint16_t tunnel_path_mtu(struct lb_backend *b, uint16_t now)
+{
+	uint16_t mtu = atomic_load_explicit(&b->path_mtu, memory_order_relaxed);
+
+	return likely(mtu == 0) ? 0 : tunnel_path_mtu_known(b, mtu, now);
+}
+
 /* An ICMP error said it; a wider one is not believed before the narrower is forgotten. */
 void tunnel_learn(struct lb_backend *b, uint16_t mtu, uint16_t now);
 

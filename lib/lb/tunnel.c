@@ -46,14 +46,10 @@ void tunnel_send_odd(struct worker *w, struct rte_mbuf *m, const struct lb_edit 
 
 #define PATH_MTU_SECONDS 600 /* RFC 1191 6.3: then the way may have become wider */
 
-uint16_t tunnel_path_mtu(struct lb_backend *b, uint16_t now)
+uint16_t tunnel_path_mtu_known(struct lb_backend *b, uint16_t mtu, uint16_t now)
 {
-	uint16_t mtu = atomic_load_explicit(&b->path_mtu, memory_order_relaxed);
-	uint16_t at;
+	uint16_t at = atomic_load_explicit(&b->path_at, memory_order_relaxed);
 
-	if (likely(mtu == 0))
-		return 0;
-	at = atomic_load_explicit(&b->path_at, memory_order_relaxed);
 	if ((uint16_t)(now - at) < PATH_MTU_SECONDS)
 		return mtu;
 	atomic_store_explicit(&b->path_mtu, 0, memory_order_relaxed);

@@ -236,8 +236,8 @@ void lb_settle(struct net *net, struct lb_svc *s);
 
 /* --- prepare.c --- */
 
-/* The table of a service as it is planned, if it was made; NULL: it was not. */
-struct lb_prepared *lb_prepared_for(const struct lb_control *c, const struct lb_svc *s);
+/* The table that a service as it is planned needs, if it was made; NULL: none is, or it was not. */
+struct lb_prepared *lb_prepared_for(const struct net *net, const struct lb_svc *s);
 /* One of those who needed it has what is made of it. */
 void lb_prepared_done(struct lb_prepared *e);
 

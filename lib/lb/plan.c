@@ -200,7 +200,7 @@ static int fill_slots(struct net *net, struct lb_plan *p)
 
 	for (uint32_t i = 0; rc == 0 && i < p->conf.n_services; i++) {
 		struct lb_svc *s = &p->services[i];
-		struct lb_prepared *e = lb_prepared_for(net->lb->control, s);
+		struct lb_prepared *e = lb_prepared_for(net, s);
 
 		for (uint32_t k = 0; rc == 0 && k < LB_PROTOS; k++)
 			if (s->slot[k] != LB_NOBODY)

@@ -121,13 +121,15 @@ void lb_unprepare(struct net *net)
 	c->n_prepared = 0;
 }
 
-struct lb_prepared *lb_prepared_for(const struct lb_control *c, const struct lb_svc *s)
+struct lb_prepared *lb_prepared_for(const struct net *net, const struct lb_svc *s)
 {
-	struct lb_prepared *e = c->prepared == NULL
-					? NULL
-					: entry_at(c->prepared, c->prepared_mask, lb_table_key(s));
+	const struct lb_control *c = net->lb->control;
+	struct lb_prepared *e;
 
-	return e == NULL || e->place == NULL ? NULL : e;
+	if (c->prepared == NULL || !is_wanted(net, s))
+		return NULL; /* it is not among the users */
+	e = entry_at(c->prepared, c->prepared_mask, lb_table_key(s));
+	return e->place == NULL ? NULL : e;
 }
 
 void lb_prepared_done(struct lb_prepared *e)

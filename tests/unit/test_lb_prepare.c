@@ -133,6 +133,45 @@ static void test_shared(void **state)
 	nothing();
 }
 
+/* The table that is prepared, with all places the second backend's, so that who has it is seen. */
+static void mark(void)
+{
+	for (uint32_t i = 0; i <= c->prepared_mask; i++)
+		for (uint32_t j = 0; c->prepared[i].place != NULL && j < 65537; j++)
+			c->prepared[i].place[j] = 1;
+}
+
+static bool is_marked(uint32_t i)
+{
+	const struct lb *lb = w->net->lb;
+	const struct lb_pick *p;
+	struct lb_running s;
+
+	assert_true(lb_service_at(w->net, i, &s));
+	p = atomic_load(&lb->vservice[s.slot[i % 2]].pick);
+	for (uint32_t j = 0; j < p->size; j++)
+		if (lb->backend[p->place[j]].addr != to_be32(BACKEND(1)))
+			return false;
+	return true;
+}
+
+/* It is for those that are new; others with the same backends have theirs, and take no part. */
+static void test_shared_with_others(void **state)
+{
+	(void)state;
+	services(true);
+	conf.c.n_services = SERVICES - 2;
+	places();
+	conf.c.n_services = SERVICES;
+	assert_false(lb_prepare(w->net, &conf.c));
+	assert_int_equal(c->n_prepared, 1);
+	mark();
+	places();
+	for (uint32_t i = 0; i < SERVICES; i++)
+		assert_int_equal(is_marked(i), i >= SERVICES - 2);
+	nothing();
+}
+
 /* What was made for one apply is no other's, and whoever gives up leaves nothing. */
 static void test_for_another(void **state)
 {
@@ -228,6 +267,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_same_places),
 		cmocka_unit_test(test_shared),
+		cmocka_unit_test(test_shared_with_others),
 		cmocka_unit_test(test_for_another),
 		cmocka_unit_test(test_states_change),
 		cmocka_unit_test(test_slow_start),

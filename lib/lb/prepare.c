@@ -11,7 +11,8 @@
 
 #include <stdlib.h>
 
-#define PLACES 262144 /* in one turn: some four milliseconds of work */
+#define PLACES	    262144u /* in one turn: some four milliseconds of work, */
+#define PLACES_EACH 64u	    /* or so many a service, which its plan takes as long as */
 
 /* Where a table stands, or will. The key is never 0. */
 static struct lb_prepared *entry_at(struct lb_prepared *list, uint32_t mask, uint64_t key)
@@ -65,8 +66,8 @@ static uint16_t *table_of(const struct lb_svc *s)
 /* True: tables are missing. */
 static bool make_some(struct net *net, const struct lb_plan *p)
 {
+	uint32_t most = RTE_MAX(PLACES, PLACES_EACH * p->conf.n_services), places = 0;
 	struct lb_control *c = net->lb->control;
-	uint32_t places = 0;
 	bool more = false;
 
 	for (uint32_t i = 0; i <= c->prepared_mask; i++)
@@ -78,7 +79,7 @@ static bool make_some(struct net *net, const struct lb_plan *p)
 		if (!is_wanted(net, s))
 			continue;
 		e = entry_at(c->prepared, c->prepared_mask, lb_table_key(s));
-		if (e->place == NULL && places >= PLACES) {
+		if (e->place == NULL && places >= most) {
 			more = true;
 			continue;
 		}

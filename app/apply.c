@@ -265,16 +265,17 @@ int apply_rollback(struct app *app, char **diff, struct errs *e)
 }
 
 /* Of the file that was read again; takes its errors. */
-static int refuse_reread(struct app *app, struct errs *e, int rc)
+static int refuse_reread(struct app *app, struct errs *e)
 {
 	errs_sort(e);
 	for (size_t i = 0; i < e->n; i++)
 		log_err(LEVEL_ERROR, app->file, &e->list[i], "");
 	log_error("the configuration stays as it was");
 	errs_clear(e);
+	apply_give_up(app);
 	conf_free(app->reread);
 	app->reread = NULL;
-	return rc;
+	return -EINVAL; /* a device may say -EAGAIN, which has another meaning here */
 }
 
 int apply_reread(struct app *app)
@@ -286,7 +287,7 @@ int apply_reread(struct app *app)
 	app->reread_turns = 0;
 	if (app->reread != NULL)
 		conf_check(app->reread, app->conf, &e);
-	return e.n > 0 ? refuse_reread(app, &e, -EINVAL) : -EAGAIN;
+	return e.n > 0 ? refuse_reread(app, &e) : -EAGAIN;
 }
 
 int apply_reread_more(struct app *app)
@@ -300,7 +301,7 @@ int apply_reread_more(struct app *app)
 	rc = apply_change(app, app->reread, &diff, &e);
 	free(diff);
 	if (rc < 0)
-		return refuse_reread(app, &e, rc);
+		return refuse_reread(app, &e);
 	app->reread = NULL;
 	return 0;
 }

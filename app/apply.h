@@ -22,7 +22,7 @@ int apply_start(struct app *app, struct errs *e);
 /*
  * Ahead of apply_change() of c, which was checked: some of what would make it long. True: there is
  * more, in the next turn of the loop; *turns, 0 at first, is how many there were. What it has made
- * is gone with apply_change(), or with apply_give_up().
+ * is gone with an apply_change() that comes to pass, or with apply_give_up().
  */
 bool apply_prepare(struct app *app, const struct conf *c, uint32_t *turns);
 void apply_give_up(struct app *app);

@@ -46,9 +46,10 @@ silently() {
   return "$status"
 }
 
+# One of ours at a time: an update waits for nobody who has apt's lists, whatever the time-out.
 apt_get() {
-  DEBIAN_FRONTEND=noninteractive apt-get -q -y -o DPkg::Lock::Timeout=300 \
-    -o Acquire::Retries=1 -o Acquire::http::Timeout=20 "$@"
+  DEBIAN_FRONTEND=noninteractive flock --close /var/lib/dpkg apt-get -q -y \
+    -o DPkg::Lock::Timeout=300 -o Acquire::Retries=1 -o Acquire::http::Timeout=20 "$@"
 }
 
 missing_packages() {

@@ -42,11 +42,13 @@ bool lb_pool_take(struct worker *w, struct flow *f)
 	const struct lb_vservice *s = &lb->vservice[f->service];
 	const struct lb_backend *b = &lb->backend[f->backend];
 	uint64_t set = __atomic_load_n(&s->nat, __ATOMIC_ACQUIRE);
-	uint32_t first = w->lb->nat_turn, proto = lb_nat_proto(s->proto);
+	uint32_t proto = lb_nat_proto(s->proto);
 	uint32_t ref = flow_ref(w->lb->flows, f);
 	uint32_t hash = hash_flow_wire(f->addr, s->addr, f->port, f->service_port);
+	/* no address is in two pools, so the first of them says whose turn it is */
+	uint8_t *turn = &w->lb->nat_turn[set == 0 ? 0 : __builtin_ctzll(set)];
 
-	for (uint32_t i = 0; i < LB_POOL_MAX; i++) {
+	for (uint32_t i = 0, first = *turn; i < LB_POOL_MAX; i++) {
 		uint32_t nat = (first + i) % LB_POOL_MAX;
 		uint16_t port;
 
@@ -59,7 +61,7 @@ bool lb_pool_take(struct worker *w, struct flow *f)
 		f->nat_addr = (uint16_t)nat;
 		f->nat_port = to_be16(port);
 		f->marks |= LB_SOURCE;
-		w->lb->nat_turn = nat + 1; /* the next flow's begins behind it */
+		*turn = (uint8_t)(nat + 1); /* the next flow's begins behind it */
 		return true;
 	}
 	return false;

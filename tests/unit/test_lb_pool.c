@@ -325,6 +325,38 @@ static void test_two_addresses(void **state)
 	end();
 }
 
+/* Each pool has turns of its own, however flows of several mix. */
+static void test_two_pools(void **state)
+{
+	static struct lb_addr_conf others[2] = {{.addr = POOL + 2}, {.addr = POOL + 3}};
+	struct lb_pool_conf pools[2];
+	uint32_t n[4] = {0};
+
+	(void)state;
+	configure();
+	pool.n = 2;
+	pools[0] = pools[1] = pool;
+	strcpy(pools[1].name, "outer");
+	pools[1].addrs = others;
+	conf.c.pools = pools;
+	conf.c.n_pools = 2;
+	strcpy(conf.service[1].pool, "outer");
+	net = lb_bed_new(1, &conf)->net;
+	assert_int_equal(lb_bed_apply(net, &conf), 0);
+	for (uint16_t i = 0; i < 40; i++) {
+		struct lb_bed_packet to = {LAN_HOST, i % 2 == 0 ? WEB : TWIN, (uint16_t)(1000 + i),
+			(uint16_t)(80 + i % 2), TCP_SYN};
+		struct nat_result r = nat_bed_send(net, 0, LAN, &to);
+
+		assert_int_equal(r.end, OUT);
+		n[ip4_hdr_src(frame_ip(r.frame)) - POOL]++;
+	}
+	for (uint32_t i = 0; i < RTE_DIM(n); i++)
+		assert_int_equal(n[i], 10);
+	pool.n = 1;
+	end();
+}
+
 /* A flow that both have seen lives long; one that is over has no answers, swept away or not. */
 static void test_lives(void **state)
 {
@@ -408,6 +440,7 @@ int main(void)
 		cmocka_unit_test(test_an_apply),
 		cmocka_unit_test(test_refused_plans),
 		cmocka_unit_test(test_two_addresses),
+		cmocka_unit_test(test_two_pools),
 		cmocka_unit_test(test_lives),
 		cmocka_unit_test(test_beside_nat),
 		cmocka_unit_test(test_an_address_that_comes_back),

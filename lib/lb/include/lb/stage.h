@@ -57,8 +57,8 @@ struct lb_worker {
 	/* by index of an address: its ports; control sets the pointers while nobody is led there */
 	struct lb_ports *ports[LB_POOL_MAX][LB_NAT_PROTOS];
 	struct lb_inside *inside[LB_POOL_MAX]; /* the same of a masquerade; NULL: it is none */
-	uint32_t nat_turn;		       /* whose turn it is of a pool's addresses */
-	struct sync_end *sync; /* of flows told to another instance, and taken from it */
+	uint8_t nat_turn[LB_POOL_MAX]; /* by a pool's first address: whose turn it is of them */
+	struct sync_end *sync;	       /* of flows told to another instance, and taken from it */
 };
 
 /* Flows as control asked for them (COMMAND_FLOWS). */

@@ -191,11 +191,22 @@ static bool is_of_others(
 	return *with != other;
 }
 
-/* Data after the end are another connection's; it is the one that counts from now on. */
-static void go_on(struct worker *w, struct flow *f, be32 other)
+/*
+ * What comes after the end, and is no flag. Data are another connection's, which is the one that
+ * counts from now on; from outside they say so only where they are the last one's own, whose end
+ * was not believed. False: a stranger's, who shall not hold the port.
+ */
+static bool goes_on(struct worker *w, struct flow *f, bool data, be32 other, bool from_inside)
 {
-	*lb_inside_with(w->lb->inside[f->nat_addr], from_be16(f->nat_port)) = other;
-	lb_track_again(w, f);
+	be32 *with = lb_inside_with(w->lb->inside[f->nat_addr], from_be16(f->nat_port));
+
+	if (!from_inside && *with != other)
+		return false;
+	if (data) {
+		*with = other;
+		lb_track_again(w, f);
+	}
+	return true;
 }
 
 static void track_state(struct worker *w, struct flow *f, struct rte_mbuf *m, const struct sign *s,
@@ -207,13 +218,14 @@ static void track_state(struct worker *w, struct flow *f, struct rte_mbuf *m, co
 	bool odd = (s->flags & (TCP_SYN | TCP_FIN | TCP_RST)) != 0;
 
 	if (unlikely(odd && is_of_others(w, f, s->flags, other, from_inside))) {
-		if (from_inside) /* it is used (RFC 4787 REQ-6) */
+		if (from_inside && f->state != FLOW_CLOSED) /* it is used (RFC 4787 REQ-6) */
 			flow_touch(f, w->lb->seconds, v->idle[f->state]);
 		return;
 	}
-	if (unlikely(f->state == FLOW_CLOSED && !odd && s->proto == LB_NAT_TCP &&
-		     ip4_hdr_payload_len(ip) > tcp_hdr_len(pkt_l4(m))))
-		go_on(w, f, other);
+	if (unlikely(f->state == FLOW_CLOSED && !odd && s->proto == LB_NAT_TCP) &&
+		!goes_on(
+			w, f, ip4_hdr_payload_len(ip) > tcp_hdr_len(pkt_l4(m)), other, from_inside))
+		return;
 	lb_track(w, f, v, s->flags, from_inside);
 }
 

@@ -173,8 +173,9 @@ struct step {
 	uint32_t len; /* of data */
 };
 
-/* One host's port, towards or from the two; all are carried, whatever they say. */
-static void run_steps(const struct step *steps, uint32_t n)
+/* One host's port, towards or from the two; all are carried, whatever they say. Its port outside.
+ */
+static uint16_t run_steps(const struct step *steps, uint32_t n)
 {
 	static uint16_t port; /* that it was last seen with */
 
@@ -191,6 +192,7 @@ static void run_steps(const struct step *steps, uint32_t n)
 		if (s->out != 0)
 			port = nat_bed_sport(&r);
 	}
+	return port;
 }
 
 #define OPEN(who)                                                                                  \
@@ -257,10 +259,15 @@ static void test_whose_end_it_is(void **state)
 			{OPEN(REMOTE), CLOSE(REMOTE), OPEN(SOMEBODY),
 				{REMOTE, .in = TCP_FIN | TCP_ACK}, {REMOTE, .out = TCP_RST}},
 			HOURS},
-		{"the end was another's, who goes on, and ends",
-			{OPEN(REMOTE), CLOSE(REMOTE), {SOMEBODY, .in = TCP_ACK, .len = 9},
+		{"the end was another's, who is spoken to, and ends",
+			{OPEN(REMOTE), CLOSE(REMOTE), {SOMEBODY, .out = TCP_ACK, .len = 9},
 				CLOSE(SOMEBODY)},
 			BRIEF},
+		{"a reset that was not believed, and data",
+			{OPEN(REMOTE), {REMOTE, .in = TCP_RST}, {REMOTE, .in = TCP_ACK, .len = 9}},
+			HOURS},
+		{"a stranger's data after the end",
+			{OPEN(REMOTE), CLOSE(REMOTE), {SOMEBODY, .in = TCP_ACK, .len = 9}}, BRIEF},
 	};
 
 	(void)state;
@@ -302,6 +309,28 @@ static void test_strangers_refresh_nothing(void **state)
 	}
 }
 
+/* Once it has ended nobody holds its port by speaking to it, whether he is answered or not. */
+static void test_strangers_hold_nothing_that_ended(void **state)
+{
+	static const struct step ended[] = {OPEN(REMOTE), CLOSE(REMOTE)};
+	struct lb_bed_packet in = {STRANGER, OWN, 80, 0, TCP_ACK}, out = in;
+	uint32_t seconds = 0;
+
+	(void)state;
+	begin(1, 0);
+	in.dport = run_steps(ended, RTE_DIM(ended));
+	out = (struct lb_bed_packet){LAN_HOST, STRANGER, 1000, 80, TCP_RST};
+	for (; nat_bed_ports(net, LB_NAT_TCP) > 0; seconds++) {
+		assert_in_range(seconds, 0, 55);
+		in.len = seconds % 2;
+		nat_bed_send(net, 0, WAN, &in);
+		nat_bed_send(net, 0, LAN, &out);
+		lb_bed_wait(net, 1000);
+	}
+	assert_in_range(seconds, 10, 55);
+	lb_bed_end(net->worker[0]);
+}
+
 static int set_up(void **state)
 {
 	(void)state;
@@ -318,6 +347,7 @@ int main(void)
 		cmocka_unit_test(test_who_is_refused_displaces_nobody),
 		cmocka_unit_test(test_whose_end_it_is),
 		cmocka_unit_test(test_strangers_refresh_nothing),
+		cmocka_unit_test(test_strangers_hold_nothing_that_ended),
 	};
 
 	return cmocka_run_group_tests(tests, set_up, NULL);

@@ -31,8 +31,8 @@ void lb_inside_gave(struct lb_inside *t, be32 host);
 #define LB_SEVERAL UINT32_MAX /* no host's address */
 
 /*
- * The address that the last connection of a port (host order) of TCP's is with; 0: none yet,
- * LB_SEVERAL: there were several at once.
+ * The address that the last connection of a port (host order) of TCP's is with; 0: none was seen
+ * to begin, LB_SEVERAL: there were several at once.
  */
 be32 *lb_inside_with(struct lb_inside *t, uint16_t port);
 

@@ -181,7 +181,7 @@ static bool is_of_others(
 	be32 *with = lb_inside_with(w->lb->inside[f->nat_addr], from_be16(f->nat_port));
 
 	if (from_inside && (flags & TCP_SYN) != 0) {
-		if (f->state < FLOW_CLOSING || *with == 0) {
+		if (f->state < FLOW_CLOSING) {
 			*with = other;
 		} else if (*with != other) {
 			*with = LB_SEVERAL;

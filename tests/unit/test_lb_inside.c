@@ -268,6 +268,10 @@ static void test_whose_end_it_is(void **state)
 			HOURS},
 		{"a stranger's data after the end",
 			{OPEN(REMOTE), CLOSE(REMOTE), {SOMEBODY, .in = TCP_ACK, .len = 9}}, BRIEF},
+		{"one that was not seen to begin, and another's end",
+			{{REMOTE, .out = TCP_ACK}, {REMOTE, .in = TCP_ACK},
+				{REMOTE, .out = TCP_ACK}, OPEN(SOMEBODY), CLOSE(SOMEBODY)},
+			HOURS},
 	};
 
 	(void)state;

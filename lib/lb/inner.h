@@ -214,7 +214,7 @@ static inline void lb_track(struct worker *w, struct flow *f, const struct lb_vs
 /* A flow has ended, or was displaced: the books of its backend. */
 void lb_flow_gone(struct worker *w, const struct flow *gone);
 
-/* A masquerade's, of which both ends had finished, is used by another connection. */
+/* A masquerade's is used by another connection, whatever has ended. */
 void lb_track_again(struct worker *w, struct flow *f);
 
 static inline bool flow_has_source(const struct flow *f)

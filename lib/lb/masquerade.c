@@ -183,7 +183,7 @@ static bool is_of_others(
 	if (from_inside && (flags & TCP_SYN) != 0) {
 		if (f->state < FLOW_CLOSING) {
 			*with = other;
-		} else if (*with != other) {
+		} else if (*with != other && *with != LB_SEVERAL) {
 			*with = LB_SEVERAL;
 			lb_track_again(w, f);
 		}

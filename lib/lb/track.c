@@ -125,8 +125,12 @@ void lb_track_odd(struct worker *w, struct flow *f, uint8_t flags, bool from_cli
 
 void lb_track_again(struct worker *w, struct flow *f)
 {
+	bool stays = f->state == FLOW_ESTABLISHED;
+
 	f->marks &= (uint8_t) ~(LB_CLIENT_FIN | LB_BACKEND_FIN);
 	set_state(w, f, FLOW_ESTABLISHED);
+	if (stays && w->lb->sync->telling != 0) /* whom it is with is told, too */
+		lb_sync_note(w, f);
 }
 
 void lb_flow_gone(struct worker *w, const struct flow *gone)

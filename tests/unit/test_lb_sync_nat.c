@@ -414,6 +414,32 @@ static void test_whose_reset_it_is(void **state)
 	}
 }
 
+/* A second connection of the port is told at once: then no end is the mapping's there, either. */
+static void test_that_there_are_several(void **state)
+{
+	struct lb_bed_packet second = {LAN_HOST, WAN_HOST, 40000, 80, TCP_SYN};
+	struct lb_bed_packet reset = {FAR_HOST, OURS, 80, 0, TCP_RST};
+	uint16_t port;
+
+	(void)state;
+	begin(1, 2);
+	meet();
+	pass(25000); /* the walk has gone round */
+	map_some(&a, 1, &port);
+	pass(100);
+	for (int i = 0; i < 3; i++) {
+		assert_int_equal(sent(&a, 0, LAN, second).end, OUT);
+		pass(100);
+		assert_int_equal(counted(&a, COUNT_flows_told), i == 0); /* since it was sent */
+	}
+	wire.loses = all;
+	reset.dport = port;
+	assert_int_equal(sent(&b, 0, WAN, reset).end, OUT);
+	pass(60000);
+	assert_int_equal(flows_of(&b), 1);
+	end();
+}
+
 /*
  * What ended untold has its place there still, and its port: what the other side says of the port
  * is right, while nothing came here.
@@ -476,6 +502,7 @@ int main(void)
 		cmocka_unit_test(test_own_addresses_are_not_told),
 		cmocka_unit_test(test_mappings_end_there),
 		cmocka_unit_test(test_whose_reset_it_is),
+		cmocka_unit_test(test_that_there_are_several),
 		cmocka_unit_test(test_a_port_of_the_past),
 	};
 

@@ -34,8 +34,8 @@
  *
  * A mapping of a masquerade is a record of service 0.0.0.0, port 0: the client is the inside end,
  * the address and port of ours are those outside, the backend is whom its last connection of TCP is
- * with, or 0, port 0. Its protocol may be ICMP, its ports are ids of echoes then. A reader that
- * knows of none has no such service.
+ * with (0: it is not known, 255.255.255.255: there were several at once), port 0. Its protocol may
+ * be ICMP, its ports are ids of echoes then. A reader that knows of none has no such service.
  *
  * A reader passes over bytes of a record behind those that it knows. The age is told, not when the
  * flow is over: each side has its own time-outs, and of two that know a flow the one that has seen

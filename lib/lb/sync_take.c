@@ -162,6 +162,15 @@ static bool take_source(struct worker *w, struct flow *f, const struct sync_reco
 	return false;
 }
 
+/*
+ * Seconds that a flow lives on after its last packet there. Half closed, it has no more than such a
+ * one has here: if its time is over there, nobody says so.
+ */
+static uint16_t idle_of(const struct lb_vservice *v, const struct sync_record *r)
+{
+	return v->idle[r->state == SYNC_CLOSING ? FLOW_CLOSING : FLOW_TAKEN];
+}
+
 /* In the books of its backend, too, if it was not, or was another's. */
 static void set(struct worker *w, struct flow *f, uint16_t backend, const struct sync_record *r)
 {
@@ -180,7 +189,7 @@ static void set(struct worker *w, struct flow *f, uint16_t backend, const struct
 	f->marks = (uint8_t)((f->marks & LB_SOURCE) | LB_REPLIED | LB_TOLD |
 			     ((r->marks & SYNC_CLIENT_FIN) != 0 ? LB_CLIENT_FIN : 0) |
 			     ((r->marks & SYNC_BACKEND_FIN) != 0 ? LB_BACKEND_FIN : 0));
-	flow_touch(f, w->lb->seconds, (uint16_t)(v->idle[FLOW_TAKEN] - r->age));
+	flow_touch(f, w->lb->seconds, (uint16_t)(idle_of(v, r) - r->age));
 }
 
 /* What became of a record of the slot. */
@@ -203,7 +212,7 @@ static enum counter take(
 	f = flow_find(w->lb->flows, hash, &key, w->lb->seconds);
 	if ((f == NULL && r->state == SYNC_CLOSED) || (f != NULL && !is_newer(w, f, r)))
 		return COUNT_flows_kept;
-	if (r->state != SYNC_CLOSED && r->age >= lb->vservice[key.service].idle[FLOW_TAKEN])
+	if (r->state != SYNC_CLOSED && r->age >= idle_of(&lb->vservice[key.service], r))
 		return COUNT_flows_kept;
 	if (f != NULL) {
 		lb_flow_gone(w, f);

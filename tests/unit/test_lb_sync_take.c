@@ -145,6 +145,34 @@ static void test_ages(void **state)
 	end();
 }
 
+/* Half closed, it lives as long as such a one does: its end may be told to nobody. */
+static void test_ages_of_half_closed(void **state)
+{
+	struct sync_record r = record(0, VIP), over = record(1, VIP), half = record(2, VIP);
+
+	(void)state;
+	begin(1, "a key");
+	meet();
+	r.state = over.state = half.state = SYNC_CLOSING;
+	r.marks = over.marks = half.marks = SYNC_CLIENT_FIN;
+	over.age = 240;
+	half.age = 200;
+	tell(&r);
+	tell(&over);
+	tell(&half);
+	assert_int_equal(counted(&b, COUNT_flows_taken), 2);
+	assert_int_equal(counted(&b, COUNT_flows_kept), 1);
+	pass(38000);
+	assert_non_null(flow_of(&half));
+	pass(3000);
+	assert_null(flow_of(&half));
+	pass(197000);
+	assert_non_null(flow_of(&r));
+	pass(3000);
+	assert_null(flow_of(&r));
+	end();
+}
+
 /* A flow that is in a datagram of another slot than its own would be another worker's. */
 static void test_another_slot(void **state)
 {
@@ -376,6 +404,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_ages),
+		cmocka_unit_test(test_ages_of_half_closed),
 		cmocka_unit_test(test_another_slot),
 		cmocka_unit_test(test_a_backend_that_ended),
 		cmocka_unit_test(test_who_knows_better),

@@ -14,11 +14,14 @@
 void lb_send_odd(struct worker *w, struct rte_mbuf *m, struct ip4_hdr *ip, void *l4,
 	const struct lb_edit *e, fib_entry entry);
 
-/* Whether nothing is to do but what lb_send_by() does. */
+/*
+ * Whether nothing is to do but what lb_send_by() does. In a tunnel the shortest datagram is long
+ * enough for Ethernet: what padded its frame does not count.
+ */
 static inline bool lb_is_plain(const struct adj *a, const struct rte_mbuf *m,
 	const struct ip4_hdr *ip, const struct lb_edit *e)
 {
-	int32_t spare = (int32_t)rte_pktmbuf_pkt_len(m) - ETH_MIN_FRAME;
+	int32_t spare = (int32_t)(rte_pktmbuf_pkt_len(m) + e->more) - ETH_MIN_FRAME;
 
 	return (lb_in_way(a, ip, e) | spare | -(int32_t)e->mss) >= 0;
 }

@@ -249,6 +249,30 @@ static void test_chains(void **state)
 	fake_rest(w);
 }
 
+/* A frame shorter than Ethernet's is none any more: it leaves in its turn, before what follows. */
+static void test_short_frames_in_turn(void **state)
+{
+	struct lb_bed_packet in = {LAN_HOST, IPIP, 1024, 80, ACK};
+
+	(void)state;
+	for (uint32_t i = 0; i < 4; i++) {
+		in.len = i % 2 == 0 ? 0 : 100;
+		in.seq = i;
+		lane_put(&w->service,
+			fake_packet(w, LAN, frame, lb_bed_frame(frame, &in), 0, FAKE_POOL),
+			fib_entry_index(fib4_lookup(w->net->fib, IPIP)));
+	}
+	fake_run(w, &w->service, stage_balance);
+	fake_run(w, &w->fwd_out, stage_forward_out);
+	assert_int_equal(w->tx[WAN - 1].n, 4);
+	for (uint32_t i = 0; i < 4; i++) {
+		const struct ip4_hdr *inner = pkt_l4(w->tx[WAN - 1].pkt[i]);
+
+		assert_int_equal(tcp_hdr_seq((const struct tcp_hdr *)(inner + 1)), i);
+	}
+	fake_rest(w);
+}
+
 /* What pads a short frame does not get inside. */
 static void test_padding(void **state)
 {
@@ -522,6 +546,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_cases),
 		cmocka_unit_test(test_chains),
+		cmocka_unit_test(test_short_frames_in_turn),
 		cmocka_unit_test(test_padding),
 		cmocka_unit_test(test_no_source),
 		cmocka_unit_test(test_mss),

@@ -2,9 +2,9 @@
 /*
  * stage_balance: packets for virtual services, to their backends.
  *
- * service (aux: index of a vip) -> tx | fwd_out | local | reasm | error | hand-over | park | drop.
- * A burst in two passes: whose flow it is, its bucket on the way; the flow, its backend, what
- * changes, and out.
+ * service (aux: index of a vip) -> tx | fwd_out | out | local | error | hand-over | park |
+ * consumed | drop. A burst in two passes: whose flow it is, its bucket on the way; the flow, its
+ * backend, what changes, and out.
  */
 #include "bucket.h"
 #include "inner.h"

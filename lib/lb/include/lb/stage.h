@@ -92,7 +92,10 @@ static inline bool lb_looks_behind(const struct worker *w)
  * masquerade.
  */
 stage_fn stage_replies;
-/* service (aux: a vip's index) -> tx | fwd_out | local | reasm | error | hand-over | park | drop */
+/*
+ * service (aux: a vip's index) -> tx | fwd_out | out | local | error | hand-over | park |
+ * consumed | drop
+ */
 stage_fn stage_balance;
 /*
  * quoted -> tx | fwd_out | error | hand-over | park | consumed | drop. ICMP errors, whole and

@@ -275,6 +275,7 @@ def test_a_removed_service(site, balanced):
 
 CHURN = 180 if lab.SOAK else 3  # seconds
 FLOWS = 131072 if lab.SOAK else 4096  # on each worker
+HALF_OPEN = "30s" if lab.SOAK else "2s"  # what is sent in this time is more than there is room for
 
 
 @pytest.fixture
@@ -282,8 +283,8 @@ def small_site(make_router):
     """A site with little room and little patience."""
     router = make_router({
         **CONFIG, "system": {"workers": 2, "limits": {"flows": FLOWS}},
-        "balancers": {"timeouts": {"tcp_half_open": "2s", "tcp_closed": "1s", "tcp_closing": "2s",
-                                   "tcp_established": "10s"}}}, introduce=False)
+        "balancers": {"timeouts": {"tcp_half_open": HALF_OPEN, "tcp_closed": "1s",
+                                   "tcp_closing": "2s", "tcp_established": "1m"}}}, introduce=False)
     for port in router.ports.values():
         port.become_host()
     client = router.lan.namespace  # answers to the flood end there

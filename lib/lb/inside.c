@@ -6,6 +6,7 @@
 #include "base/numa.h"
 #include "lb/vservice.h"
 
+#include <rte_bitops.h>
 #include <rte_common.h>
 #include <rte_random.h>
 

@@ -187,6 +187,7 @@ static inline uint32_t nat_bed_error(
 	struct ip4_fields f = {.ttl = 64, .proto = IP4_PROTO_ICMP, .src = src, .dst = dst};
 	uint8_t message[600];
 
+	room = RTE_MIN(room, (uint32_t)sizeof(message) - ICMP_HDR_LEN);
 	memcpy(message + ICMP_HDR_LEN, about + ETH_HDR_LEN, room);
 	icmp_hdr_build((struct icmp_hdr *)message, ICMP_TYPE_UNREACH, ICMP_CODE_FRAG_NEEDED, 1400,
 		ICMP_HDR_LEN + room);
